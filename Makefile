@@ -1,0 +1,63 @@
+# Two commands are enough: `make run` and `make test`. Both work on a fresh machine with Python 3.11+ and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+.DEFAULT_GOAL := help
+.PHONY: help run test lint types format bench demo-model clean
+
+help:
+	@echo "make run         start Parley (installs what it needs the first time)"
+	@echo "make test        lint, types and every test"
+	@echo "make bench       run the benchmarks"
+	@echo "make format      format the source"
+	@echo "make demo-model  train the bundled demo model again"
+
+run: $(VENV)/.installed
+	@exec $(BIN)/parley up
+
+test: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -X dev -m pytest
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+
+types: $(VENV)/.installed-test
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-test
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.installed-test
+	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+
+demo-model: $(VENV)/.installed-demo-model
+	$(BIN)/python -m models.make
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Parley needs Python 3.11 or newer; set PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+		|| { echo "Could not make $(VENV); on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing Parley into $(VENV) (once)"
+	@$(PIP) install --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing Parley and its tests into $(VENV) (once)"
+	@$(PIP) install --constraint constraints.txt --editable '.[test]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-demo-model: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing what training needs into $(VENV) (once)"
+	@$(PIP) install --constraint constraints.txt --editable '.[demo-model]'
+	@touch $@
