@@ -1,1 +1,1 @@
-"""One cog per feature; each module ends in `setup`."""
+"""One cog per feature; `bot/client.py` puts them together."""

@@ -1,0 +1,151 @@
+"""The day's calls of whoever asks: charged before the work, kept, settled or given back after it.
+
+Owns: when a call costs what (`contract.md` section 4), and the rate-limit headers. The counting itself is one SQL
+statement in `storage/ledger.py`.
+"""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from api.auth import Caller
+from api.errors import allowance_used, balance_spent, from_exception
+from storage.clock import Clock
+from storage.errors import AllowanceUsedError
+from storage.ledger import Allowance as DayAllowance
+from storage.ledger import Charge, Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class RateState:
+    """What the rate-limit headers of one reply say."""
+
+    limit: int
+    remaining: int
+    resets_at: datetime
+
+    def headers(self, now: datetime) -> Mapping[str, str]:
+        """Render `X-RateLimit-*` and the IETF fields (draft-ietf-httpapi-ratelimit-headers-10).
+
+        `t` is the true number of seconds to the local midnight; `w` is nominal, a day may last 23 or 25 hours.
+        """
+        seconds = max(0, math.ceil((self.resets_at - now).total_seconds()))
+        return {
+            "X-RateLimit-Limit": str(self.limit),
+            "X-RateLimit-Remaining": str(self.remaining),
+            "X-RateLimit-Reset": str(math.ceil(self.resets_at.timestamp())),
+            "RateLimit-Policy": f'"daily";q={self.limit};w=86400',
+            "RateLimit": f'"daily";r={self.remaining};t={seconds}',
+        }
+
+
+def _rate_state(day: DayAllowance, *, given_back: int = 0) -> RateState:
+    return RateState(day.limit, min(day.limit, day.remaining + given_back), day.resets_at)
+
+
+class Call:
+    """One charged call. `produced` is kept up to date so that a hang-up is settled with what was made until then."""
+
+    def __init__(self, caller: Caller, charge: Charge) -> None:
+        self.caller = caller
+        self.rate = _rate_state(charge)
+        self.charge = charge
+        self.llm_balance = caller.llm_balance
+        self.prompt_tokens = 0
+        self.completion_tokens = 0
+        self.is_closed = False
+
+    def produced(self, *, prompt_tokens: int, completion_tokens: int) -> None:
+        """Note what the reply has cost so far, in LLM tokens."""
+        self.prompt_tokens = prompt_tokens
+        self.completion_tokens = completion_tokens
+
+
+class Allowance:
+    """Charges calls and closes each exactly once, also when its caller hangs up."""
+
+    def __init__(self, ledger: Ledger, *, clock: Clock) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._closing: set[asyncio.Task[None]] = set()
+        self.open: set[Call] = set()
+        self.is_stopping = False
+
+    async def look(self, caller: Caller) -> RateState:
+        """Read the day's state without charging."""
+        return _rate_state(await self._ledger.used_today(caller.tenant_id, limit=caller.daily_calls))
+
+    @asynccontextmanager
+    async def charged(self, caller: Caller) -> AsyncIterator[Call]:
+        """Charge one call for the block; raises the 429 of a spent day, or the 403 of a spent balance.
+
+        The block settles the call itself when it has a reply. If it ends otherwise, the call is given back when the
+        failure is ours, kept when it is the caller's, and settled with what was produced when the caller left.
+        """
+        try:
+            charge = await self._ledger.charge(caller.tenant_id, limit=caller.daily_calls)
+        except AllowanceUsedError as error:
+            raise allowance_used(error.limit, error.resets_at, self._clock.now()) from None
+        call = Call(caller, charge)
+        self.open.add(call)
+        try:
+            if caller.llm_balance is not None and caller.llm_balance <= 0:
+                raise balance_spent()
+            yield call
+        except BaseException as error:
+            await self._finish(self._close_failed(call, error))
+            raise
+        else:
+            await self._finish(self._keep(call))
+        finally:
+            self.open.discard(call)
+
+    async def settle(self, call: Call) -> None:
+        """Book the LLM tokens of a whole reply; the call stays charged."""
+        await self._finish(self._settle(call))
+
+    async def _settle(self, call: Call) -> None:
+        if call.is_closed:
+            return
+        call.is_closed = True
+        call.llm_balance = await self._ledger.settle(
+            call.charge, prompt_tokens=call.prompt_tokens, completion_tokens=call.completion_tokens
+        )
+
+    async def _keep(self, call: Call) -> None:
+        if not call.is_closed:
+            call.is_closed = True
+            await self._ledger.keep(call.charge)
+
+    async def _give_back(self, call: Call) -> None:
+        if not call.is_closed:
+            call.is_closed = True
+            call.rate = _rate_state(call.charge, given_back=1)
+            await self._ledger.give_back(call.charge)
+
+    async def _close_failed(self, call: Call, error: BaseException) -> None:
+        if _is_hang_up(error) and not self.is_stopping:
+            await self._settle(call)
+        elif _is_hang_up(error) or from_exception(error).is_ours:
+            await self._give_back(call)
+        else:
+            await self._keep(call)
+
+    async def _finish(self, closing: Coroutine[None, None, None]) -> None:
+        """Run a ledger move to its end even if the caller hangs up meanwhile."""
+        task = asyncio.ensure_future(closing)
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+        await asyncio.shield(task)
+
+    async def drain(self) -> None:
+        """Wait for the moves whose callers have left."""
+        await asyncio.gather(*self._closing, return_exceptions=True)
+
+
+def _is_hang_up(error: BaseException) -> bool:
+    """Say whether the caller left: aiohttp cancels the handler, or a write finds the connection gone."""
+    return isinstance(error, asyncio.CancelledError | ConnectionError | GeneratorExit)

@@ -1,0 +1,80 @@
+"""Who is calling: API tokens, and the service token that acts for a Discord server.
+
+Owns: reading `Authorization`, telling unknown, revoked and expired tokens apart. Does not own: what a caller may
+still use today (`allowance.py`), or how tokens are kept (`storage/tokens.py`).
+"""
+
+import hmac
+import re
+from dataclasses import dataclass
+
+from aiohttp import hdrs, web
+
+from api.contract import ON_BEHALF_OF_HEADER, TENANT_PATTERN
+from api.errors import ApiError, invalid_field, unauthorized
+from storage.errors import TokenExpiredError, TokenRevokedError, TokenUnknownError
+from storage.tokens import TokenStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Whoever a request is charged to.
+
+    `tenant_id` is an API token's id or `discord:…`; `daily_calls` the calls per day; `llm_balance` the LLM tokens left
+    or None where none are counted.
+    """
+
+    tenant_id: str
+    name: str
+    daily_calls: int
+    llm_balance: int | None = None
+    mature: bool = False
+
+
+class Authenticator:
+    """Turns the headers of a request into a `Caller`."""
+
+    def __init__(self, tokens: TokenStore, *, service_token: str, daily_calls: int) -> None:
+        self._tokens = tokens
+        self._service_token = service_token.encode()
+        self._daily_calls = daily_calls
+
+    async def authenticate(self, request: web.Request) -> Caller:
+        """Find the caller; raises the 401 that says what is wrong with the token."""
+        secret = _bearer(request.headers.get(hdrs.AUTHORIZATION, ""))
+        tenant = request.headers.get(ON_BEHALF_OF_HEADER)
+        if hmac.compare_digest(secret.encode("utf-8", "surrogateescape"), self._service_token):
+            return self._on_behalf_of(tenant)
+        if tenant is not None:
+            raise ApiError(403, "Forbidden", f"Only the service token may send {ON_BEHALF_OF_HEADER}; leave it out.")
+        return await self._token_holder(secret)
+
+    def _on_behalf_of(self, tenant: str | None) -> Caller:
+        if tenant is None or not re.fullmatch(TENANT_PATTERN, tenant):
+            raise invalid_field(ON_BEHALF_OF_HEADER, "name whom to charge: discord:<server id> or discord:dm:<user id>")
+        return Caller(tenant_id=tenant, name=tenant, daily_calls=self._daily_calls)
+
+    async def _token_holder(self, secret: str) -> Caller:
+        if not secret:
+            raise unauthorized("Send your API token in the Authorization header: Authorization: Bearer <API token>.")
+        try:
+            token = await self._tokens.find(secret)
+        except TokenUnknownError:
+            raise unauthorized("This API token is unknown; check that it was copied whole.") from None
+        except TokenRevokedError:
+            raise unauthorized("This API token was revoked or rotated; ask for a new one.") from None
+        except TokenExpiredError:
+            raise unauthorized("This API token has expired; ask for a new one.") from None
+        return Caller(
+            tenant_id=token.id,
+            name=token.name,
+            daily_calls=token.daily_calls,
+            llm_balance=token.llm_balance,
+            mature=token.mature,
+        )
+
+
+def _bearer(header: str) -> str:
+    """Take the token out of both forms: bare, or after `Bearer` in any case (RFC 9110 section 11.1)."""
+    scheme, _, rest = header.strip().partition(" ")
+    return rest.strip() if scheme.lower() == "bearer" else header.strip()

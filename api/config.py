@@ -1,0 +1,27 @@
+"""The values the service needs, as plain data; where they come from is the composition root's business."""
+
+from dataclasses import dataclass, field
+
+REPLY_DEADLINE_SECONDS = 600.0
+"""A reply that takes longer is a 504. A 128-token reply of an 8-billion-parameter model on two cores, behind a full
+queue, stays well below it."""
+
+ENGINE_WAIT_SECONDS = 8.0
+"""How long a request waits for a restarting engine before it is told to come back. A restart of a small model takes
+one to three seconds, so most callers never notice one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiConfig:
+    """Limits and names of one service. `public_url` is the address people see, without a slash at its end."""
+
+    service_token: str = field(repr=False)
+    model_name: str
+    public_url: str
+    daily_calls: int
+    context_tokens: int
+    slots: int
+    max_waiting: int
+    max_body_bytes: int
+    reply_deadline_seconds: float = REPLY_DEADLINE_SECONDS
+    engine_wait_seconds: float = ENGINE_WAIT_SECONDS

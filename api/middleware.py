@@ -1,0 +1,118 @@
+"""What every request passes through: an id, one log line, the error body, the rate-limit headers.
+
+Logs hold ids, counts and durations; never a prompt, a reply, a token, a header or a body.
+"""
+
+import asyncio
+import logging
+import re
+import secrets
+from http import HTTPStatus
+from time import monotonic
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from api import keys
+from api.errors import ApiError, from_exception, render
+from api.metrics import Metrics
+
+logger = logging.getLogger(__name__)
+
+CLIENT_LEFT = 499
+"""What the log and the metrics call a request whose caller left; nobody receives it (nginx's number)."""
+
+_CALLER_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+@web.middleware
+async def identify(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Give the request its id (the caller's own when it is harmless), then log and count it once."""
+    wished = request.headers.get("X-Request-Id", "")
+    request[keys.REQUEST_ID] = wished if _CALLER_ID.fullmatch(wished) else secrets.token_hex(8)
+    started = monotonic()
+    status = CLIENT_LEFT
+    try:
+        response = await handler(request)
+        status = response.status
+        return response
+    except ConnectionError:
+        return request[keys.STREAM] if keys.STREAM in request else web.Response(status=CLIENT_LEFT)
+    finally:
+        _record(request, status, monotonic() - started)
+
+
+@web.middleware
+async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Render every refusal in the caller's dialect; what nobody foresaw is logged and becomes a plain 500."""
+    try:
+        return await handler(request)
+    except (asyncio.CancelledError, ConnectionError):
+        raise
+    except web.HTTPRedirection as redirection:
+        return web.Response(status=redirection.status, headers={"Location": redirection.headers["Location"]})
+    except Exception as error:  # noqa: BLE001 - the border: each is mapped, none is swallowed unseen
+        refusal = from_exception(error)
+        _log_failure(request, refusal, error)
+        if keys.STREAM in request:
+            return request[keys.STREAM]
+        return render(refusal, request[keys.REQUEST_ID])
+
+
+async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Add the id and, for an authenticated caller, the allowance to any reply (a signal of the application)."""
+    if keys.REQUEST_ID in request:
+        response.headers["X-Request-Id"] = request[keys.REQUEST_ID]
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    rate = request[keys.CALL].rate if keys.CALL in request else request.get(keys.RATE)
+    if rate is not None:
+        response.headers.update(rate.headers(request.app[keys.CLOCK].now()))
+
+
+def _log_failure(request: web.Request, refusal: ApiError, error: Exception) -> None:
+    if refusal.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        # The traceback's last line would be the exception's own text, which may quote a prompt: frames only.
+        frames = _frames(error)
+        logger.error("request %s failed: %s at %s", request[keys.REQUEST_ID], type(error).__name__, frames)
+
+
+def _frames(error: BaseException) -> str:
+    """Name the places an exception passed, innermost last, as `file:line`."""
+    places = []
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        places.append(f"{code.co_filename.rsplit('/', 2)[-1]}:{trace.tb_lineno} {code.co_name}")
+        trace = trace.tb_next
+    return " > ".join(places[-6:])
+
+
+def _record(request: web.Request, status: int, seconds: float) -> None:
+    metrics = request.app[keys.METRICS]
+    resource = request.match_info.route.resource
+    route = resource.canonical if resource is not None else "unknown"
+    metrics.requests.labels(request.method if route != "unknown" else "other", route, status).inc()
+    metrics.seconds.labels(route).observe(seconds)
+    call = request.get(keys.CALL)
+    tenant = call.caller.tenant_id if call is not None else "-"
+    prompt, completion = (call.prompt_tokens, call.completion_tokens) if call is not None else (0, 0)
+    _count(metrics, status, prompt, completion)
+    logger.info(
+        "%s %s %s tenant=%s status=%d prompt_tokens=%d completion_tokens=%d ms=%d",
+        request[keys.REQUEST_ID],
+        request.method if route != "unknown" else "-",
+        route,
+        tenant,
+        status,
+        prompt,
+        completion,
+        seconds * 1000,
+    )
+
+
+def _count(metrics: Metrics, status: int, prompt_tokens: int, completion_tokens: int) -> None:
+    if status == CLIENT_LEFT:
+        metrics.hang_ups.inc()
+    if status in {HTTPStatus.OK, CLIENT_LEFT}:
+        metrics.llm_tokens.labels("prompt").inc(prompt_tokens)
+        metrics.llm_tokens.labels("completion").inc(completion_tokens)

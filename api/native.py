@@ -1,0 +1,255 @@
+"""The native dialect: `POST /ai/chat`, `GET /ai/usage`, `POST /ai/tokenize`.
+
+Owns: parsing to the common job and rendering the common events, as `contract.md` section 4 says. Does not own:
+anything another dialect would need too.
+"""
+
+import secrets
+from contextlib import aclosing
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+
+from api import keys
+from api.allowance import Call
+from api.body import read_object, validate
+from api.contract import (
+    CallUsage,
+    ChatPiece,
+    ChatReply,
+    ChatRequest,
+    DayUsage,
+    LlmTokenUsage,
+    ReplyMessage,
+    TokenizeReply,
+    TokenizeRequest,
+    Usage,
+    UsageReply,
+)
+from api.errors import from_exception, invalid_field, render, unknown_model
+from api.pipeline import Done, Job
+from generation.engine import Message, Piece, SamplingOptions
+from generation.errors import GenerationError
+
+MAX_SEED = 2**32 - 2
+"""llama.cpp's seeds are 32 bits, and the last value means random there."""
+
+MAX_INT32 = 2**31 - 1
+
+IGNORED_FIELDS = frozenset(
+    {
+        "keep_alive",
+        "main_gpu",
+        "num_batch",
+        "num_gpu",
+        "num_thread",
+        "numa",
+        "penalize_newline",
+        "think",
+        "use_mmap",
+    }
+    | {"f16_kv", "low_vram", "use_mlock", "vocab_only", "raw"}
+)
+"""Fields of Ollama's clients about loading a model; they change nothing here, and a warning says so."""
+
+
+async def chat(request: web.Request) -> web.StreamResponse:
+    """Answer `POST /ai/chat`."""
+    caller = await request.app[keys.AUTHENTICATOR].authenticate(request)
+    async with request.app[keys.ALLOWANCE].charged(caller) as call:
+        request[keys.CALL] = call
+        asked, warnings = await _read_chat(request)
+        job, more_warnings = _to_job(request, asked)
+        reply = _Reply(request, job, call, warnings + more_warnings)
+        return await (reply.stream() if asked.stream else reply.whole())
+
+
+async def _read_chat(request: web.Request) -> tuple[ChatRequest, list[str]]:
+    """Read the body; Ollama's load-time fields are taken out and named in a warning."""
+    body = await read_object(request)
+    ignored = _take_ignored(body)
+    if isinstance(options := body.get("options"), dict):
+        ignored |= _take_ignored(options)
+    warnings = [f"{name} has no effect here" for name in sorted(ignored)]
+    return validate(ChatRequest, body), warnings
+
+
+def _take_ignored(body: dict[str, Any]) -> set[str]:
+    ignored = IGNORED_FIELDS & body.keys()
+    for name in ignored:
+        del body[name]
+    return ignored
+
+
+def _to_job(request: web.Request, asked: ChatRequest) -> tuple[Job, list[str]]:
+    """Translate to the common form; raises the 404 of an unknown model and the 400 of what cannot be honoured."""
+    config = request.app[keys.CONFIG]
+    loaded = config.model_name
+    if asked.model is not None and asked.model != loaded:
+        raise unknown_model(asked.model, loaded)
+    if asked.tfs_z < 1:
+        raise invalid_field(
+            "tfs_z", "the llama.cpp engine has no tail-free sampling; use 1, or top_p, min_p, typical_p"
+        )
+    limit = config.context_tokens
+    warnings = []
+    if asked.num_ctx > limit and "num_ctx" in asked.model_fields_set:
+        warnings.append(f"num_ctx was lowered from {asked.num_ctx} to this server's {limit}")
+    job = Job(
+        messages=[Message(message.role, message.content) for message in asked.messages],
+        context_tokens=min(asked.num_ctx, limit),
+        reply_tokens=min(asked.num_predict, MAX_INT32),
+        sampling=to_sampling(asked),
+    )
+    return job, warnings
+
+
+def to_sampling(asked: ChatRequest) -> SamplingOptions:
+    """Translate the contract's fields to the engine's options, drawing a seed where none is given."""
+    return SamplingOptions(
+        temperature=asked.temperature,
+        top_k=min(asked.top_k, MAX_INT32),
+        top_p=asked.top_p,
+        min_p=asked.min_p,
+        typical_p=asked.typical_p,
+        tfs_z=asked.tfs_z,
+        mirostat=asked.mirostat,
+        mirostat_tau=asked.mirostat_tau,
+        mirostat_eta=asked.mirostat_eta,
+        repeat_last_n=min(asked.repeat_last_n, MAX_INT32),
+        repeat_penalty=asked.repeat_penalty,
+        presence_penalty=asked.presence_penalty,
+        frequency_penalty=asked.frequency_penalty,
+        seed=asked.seed if asked.seed > 0 else secrets.randbelow(MAX_SEED) + 1,
+        max_tokens=1,
+        stop=tuple(asked.stop or ()),
+        json_schema={"type": "object"} if asked.format == "json" else asked.format,
+    )
+
+
+class _Reply:
+    """Renders one run of the pipeline, whole or as newline-delimited JSON."""
+
+    def __init__(self, request: web.Request, job: Job, call: Call, warnings: list[str]) -> None:
+        self._request = request
+        self._job = job
+        self._call = call
+        self._warnings = warnings
+        self._model = request.app[keys.CONFIG].model_name
+        self._events = request.app[keys.PIPELINE].run(job, call)
+
+    async def whole(self) -> web.Response:
+        """Fold the stream into one object."""
+        text: list[str] = []
+        async with aclosing(self._events) as events:
+            async for event in events:
+                if isinstance(event, Piece):
+                    text.append(event.text)
+                else:
+                    done = event
+        return web.json_response(text=self._last(done, "".join(text)).model_dump_json())
+
+    async def stream(self) -> web.StreamResponse:
+        """Send a line per piece. An error before the first piece is an ordinary error reply, later a last line."""
+        async with aclosing(self._events) as events:
+            first = await anext(events)
+            response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson", "Cache-Control": "no-store"})
+            await response.prepare(self._request)
+            self._request[keys.STREAM] = response
+            try:
+                await response.write(self._line(first))
+                async for event in events:
+                    await response.write(self._line(event))
+            except GenerationError as error:
+                await self._write_error(response, error)
+                raise
+            await response.write_eof()
+            return response
+
+    def _line(self, event: Piece | Done) -> bytes:
+        if isinstance(event, Done):
+            return self._last(event, "").model_dump_json().encode() + b"\n"
+        piece = ChatPiece(model=self._model, created_at=datetime.now(UTC), message=ReplyMessage(content=event.text))
+        return piece.model_dump_json().encode() + b"\n"
+
+    async def _write_error(self, response: web.StreamResponse, error: GenerationError) -> None:
+        body = render(from_exception(error), self._request[keys.REQUEST_ID]).body
+        assert isinstance(body, bytes)
+        await response.write(body + b"\n")
+        await response.write_eof()
+
+    def _last(self, done: Done, text: str) -> ChatReply:
+        finished = done.finished
+        return ChatReply(
+            model=self._model,
+            created_at=datetime.now(UTC),
+            message=ReplyMessage(content=text),
+            done_reason=finished.reason,
+            total_duration=done.total_duration_ns,
+            load_duration=0,
+            prompt_eval_count=finished.prompt_tokens,
+            prompt_eval_duration=finished.prompt_duration_ns,
+            eval_count=finished.completion_tokens,
+            eval_duration=finished.completion_duration_ns,
+            usage=self._usage(done),
+            seed=self._job.sampling.seed,
+            dropped_messages=done.dropped_messages,
+            warnings=self._warnings,
+        )
+
+    def _usage(self, done: Done) -> Usage:
+        finished, call = done.finished, self._call
+        return Usage(
+            prompt_tokens=finished.prompt_tokens,
+            completion_tokens=finished.completion_tokens,
+            total_tokens=finished.prompt_tokens + finished.completion_tokens,
+            cached_tokens=finished.cached_tokens,
+            calls_remaining=call.rate.remaining,
+            llm_tokens_remaining=call.llm_balance,
+            resets_at=call.rate.resets_at,
+        )
+
+
+async def usage(request: web.Request) -> web.Response:
+    """Answer `GET /ai/usage`; costs no call."""
+    caller = await request.app[keys.AUTHENTICATOR].authenticate(request)
+    rate = await request.app[keys.ALLOWANCE].look(caller)
+    request[keys.RATE] = rate
+    recorded = await request.app[keys.LEDGER].usage(caller.tenant_id)
+    reply = UsageReply(
+        id=caller.tenant_id,
+        name=caller.name,
+        calls=CallUsage(used=recorded.used_today, limit=rate.limit, remaining=rate.remaining),
+        llm_tokens=LlmTokenUsage(
+            prompt=recorded.prompt_tokens, completion=recorded.completion_tokens, balance=caller.llm_balance
+        ),
+        resets_at=rate.resets_at,
+        mature=caller.mature,
+        days=[
+            DayUsage(
+                date=day.date,
+                calls=day.calls,
+                prompt_tokens=day.prompt_tokens,
+                completion_tokens=day.completion_tokens,
+            )
+            for day in recorded.days
+        ],
+    )
+    return web.json_response(text=reply.model_dump_json())
+
+
+async def tokenize(request: web.Request) -> web.Response:
+    """Answer `POST /ai/tokenize`; costs no call."""
+    caller = await request.app[keys.AUTHENTICATOR].authenticate(request)
+    request[keys.RATE] = await request.app[keys.ALLOWANCE].look(caller)
+    asked = validate(TokenizeRequest, await read_object(request))
+    pipeline = request.app[keys.PIPELINE]
+    if asked.messages is None:
+        reply = TokenizeReply(tokens=await pipeline.count_text(asked.text or ""), dropped_messages=0)
+    else:
+        body = asked.model_dump(include={"messages", "num_ctx", "num_predict"})
+        job, _ = _to_job(request, ChatRequest.model_validate(body))
+        fitted = await pipeline.fit(job)
+        reply = TokenizeReply(tokens=len(fitted.prompt), dropped_messages=fitted.dropped_messages)
+    return web.json_response(text=reply.model_dump_json())

@@ -1,0 +1,103 @@
+"""The OpenAPI 3.1 document, generated from the route table and `api/contract.py`.
+
+Source of the form: the OpenAPI Specification 3.1.0.
+"""
+
+from collections.abc import Iterable
+from http import HTTPStatus
+from importlib.metadata import version
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from api.contract import ChatPiece, ErrorReply, Health
+from api.routes import JSON, Route
+
+NDJSON = "application/x-ndjson"
+
+_RATE_HEADERS = (
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
+    "RateLimit",
+    "RateLimit-Policy",
+)
+
+_DESCRIPTION = (
+    "A language model over HTTP. Ask for an API token in Discord (`/developer token create`) or on the command line "
+    "(`parley token create --name NAME`) and send it as `Authorization: Bearer <API token>`, or bare."
+)
+
+
+def build_document(routes: Iterable[Route], public_url: str) -> dict[str, Any]:
+    """Build the whole document; `public_url` is the address people see."""
+    rows = list(routes)
+    schemas = _schemas(rows)
+    paths: dict[str, dict[str, Any]] = {}
+    for route in rows:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Parley", "version": version("parley"), "description": _DESCRIPTION},
+        "servers": [{"url": public_url}],
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "bare": {"type": "apiKey", "in": "header", "name": "Authorization"},
+            },
+        },
+    }
+
+
+def _schemas(routes: Iterable[Route]) -> dict[str, Any]:
+    models: set[tuple[type[BaseModel], Any]] = {(ErrorReply, "serialization"), (ChatPiece, "serialization")}
+    for route in routes:
+        if route.body is not None:
+            models.add((route.body, "validation"))
+        if route.reply is not None:
+            models.add((route.reply, "serialization"))
+    ordered = sorted(models, key=lambda pair: pair[0].__name__)
+    _, definitions = models_json_schema(ordered, ref_template="#/components/schemas/{model}")
+    schemas: dict[str, Any] = definitions["$defs"]
+    return schemas
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "summary": route.summary,
+        "tags": [route.tag],
+        "operationId": route.handler.__name__,  # type: ignore[attr-defined]
+        "responses": {"200": _success(route)} | {str(status): _failure(route, status) for status in route.errors},
+    }
+    if 302 in route.errors:
+        del operation["responses"]["200"]
+    if route.body is not None:
+        operation["requestBody"] = {"required": True, "content": {JSON: {"schema": _reference(route.body)}}}
+    if route.needs_token:
+        operation["security"] = [{"bearer": []}, {"bare": []}]
+    return operation
+
+
+def _success(route: Route) -> dict[str, Any]:
+    schema = _reference(route.reply) if route.reply is not None else {}
+    content: dict[str, Any] = {route.reply_type: {"schema": schema}}
+    if route.path == "/ai/chat":
+        content[NDJSON] = {"schema": {"anyOf": [_reference(ChatPiece), schema]}}
+    response: dict[str, Any] = {"description": HTTPStatus.OK.phrase, "content": content}
+    if route.needs_token:
+        response["headers"] = {name: {"schema": {"type": "string"}} for name in _RATE_HEADERS}
+    return response
+
+
+def _failure(route: Route, status: int) -> dict[str, Any]:
+    if status == HTTPStatus.FOUND:
+        return {"description": HTTPStatus.FOUND.phrase}
+    model = Health if route.reply is Health else ErrorReply
+    return {"description": HTTPStatus(status).phrase, "content": {JSON: {"schema": _reference(model)}}}
+
+
+def _reference(model: type[BaseModel]) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{model.__name__}"}

@@ -1,0 +1,71 @@
+"""Routes for the person who hosts it: health, readiness, metrics, models, the OpenAPI document and its page."""
+
+from importlib.resources import files
+
+from aiohttp import web
+from jinja2 import Environment, select_autoescape
+
+from api import keys
+from api.contract import Health, ModelCard, ModelList
+from generation.engine import EngineState
+
+PROMETHEUS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+CONTENT_SECURITY_POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+
+async def healthz(request: web.Request) -> web.Response:  # noqa: ARG001 - every handler takes the request
+    """Answer 200 while the process lives."""
+    return web.json_response(text=Health(status="ok").model_dump_json())
+
+
+async def readyz(request: web.Request) -> web.Response:
+    """Answer 200 when the model answers, else 503 with the reason."""
+    status = request.app[keys.ENGINE].status
+    if status.state is EngineState.READY and not request.app[keys.ALLOWANCE].is_stopping:
+        return web.json_response(text=Health(status="ok").model_dump_json())
+    reason = status.reason or f"the engine is {status.state.value}"
+    if request.app[keys.ALLOWANCE].is_stopping:
+        reason = "the service is stopping"
+    body = Health(status="unavailable", reason=reason)
+    return web.json_response(text=body.model_dump_json(), status=503, headers={"Retry-After": "5"})
+
+
+async def metrics(request: web.Request) -> web.Response:
+    """Answer the Prometheus text format."""
+    body = request.app[keys.METRICS].exposition()
+    return web.Response(body=body, headers={"Content-Type": PROMETHEUS_CONTENT_TYPE})
+
+
+async def models(request: web.Request) -> web.Response:
+    """List what `model` may name; costs no call."""
+    caller = await request.app[keys.AUTHENTICATOR].authenticate(request)
+    request[keys.RATE] = await request.app[keys.ALLOWANCE].look(caller)
+    card = ModelCard(id=request.app[keys.CONFIG].model_name, created=request.app[keys.STARTED_AT])
+    return web.json_response(text=ModelList(data=[card]).model_dump_json())
+
+
+async def openapi(request: web.Request) -> web.Response:
+    """Answer the OpenAPI document."""
+    return web.json_response(request.app[keys.DOCUMENT])
+
+
+async def docs(request: web.Request) -> web.Response:
+    """Answer the documentation page, rendered from the OpenAPI document."""
+    environment = Environment(autoescape=select_autoescape(default=True))
+    template = environment.from_string(files("api").joinpath("templates/docs.html").read_text("utf-8"))
+    page = template.render(document=request.app[keys.DOCUMENT])
+    return web.Response(
+        text=page, content_type="text/html", headers={"Content-Security-Policy": CONTENT_SECURITY_POLICY}
+    )
+
+
+async def style(request: web.Request) -> web.Response:  # noqa: ARG001 - every handler takes the request
+    """Answer the documentation page's style sheet."""
+    sheet = files("api").joinpath("templates/docs.css").read_text("utf-8")
+    return web.Response(text=sheet, content_type="text/css", headers={"Cache-Control": "max-age=3600"})
+
+
+async def front(request: web.Request) -> web.Response:  # noqa: ARG001 - every handler takes the request
+    """Lead a browser to the documentation."""
+    raise web.HTTPFound("/docs")

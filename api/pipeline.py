@@ -1,0 +1,133 @@
+"""The straight line from messages to reply that every dialect shares: wait, fit, generate, settle.
+
+Owns: the common job and its events. Does not own: parsing and rendering (one module per dialect), authentication,
+charging (`allowance.py`), decoding (`generation/`).
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from time import monotonic_ns
+
+from api.allowance import Allowance, Call
+from api.errors import timed_out
+from api.queue import RequestQueue
+from generation.engine import Engine, Finished, Message, Piece, SamplingOptions
+from generation.fitting import FittedPrompt, fit_to_context
+
+UNTIL_STOP = -1
+UNTIL_CONTEXT_IS_FULL = -2
+
+OPEN_ENDED_SHARE = 4
+"""An open-ended reply keeps a quarter of the context free for itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One request in the common form. `reply_tokens` is a count, `UNTIL_STOP` or `UNTIL_CONTEXT_IS_FULL`.
+
+    `sampling.max_tokens` and `sampling.ignore_eos` are set by the pipeline once the prompt is known.
+    """
+
+    messages: Sequence[Message]
+    context_tokens: int
+    reply_tokens: int
+    sampling: SamplingOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """The settled end of a reply; `total_duration_ns` counts from the request's arrival."""
+
+    finished: Finished
+    dropped_messages: int
+    total_duration_ns: int
+
+
+class Pipeline:
+    """Runs jobs on the engine, a bounded number at a time."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        queue: RequestQueue,
+        allowance: Allowance,
+        engine_wait_seconds: float,
+        deadline_seconds: float,
+    ) -> None:
+        self._engine = engine
+        self._allowance = allowance
+        self._engine_wait_seconds = engine_wait_seconds
+        self._deadline_seconds = deadline_seconds
+        self.queue = queue
+
+    async def fit(self, job: Job) -> FittedPrompt:
+        """Render and tokenize a job's messages, dropping leading turns that do not fit."""
+        await self._engine.wait_until_ready(self._engine_wait_seconds)
+        return await fit_to_context(
+            job.messages,
+            engine=self._engine,
+            context_tokens=job.context_tokens,
+            reply_tokens=_reserve(job),
+        )
+
+    async def count_text(self, text: str) -> int:
+        """Count the LLM tokens of a plain text."""
+        await self._engine.wait_until_ready(self._engine_wait_seconds)
+        return len(await self._engine.encode_text(text))
+
+    async def run(self, job: Job, call: Call) -> AsyncGenerator[Piece | Done, None]:
+        """Yield the pieces of the reply, then settle the call and yield `Done`.
+
+        Raises the 503 of a full queue, the 504 of the deadline, and the errors of `generation.errors`.
+        """
+        started_ns = monotonic_ns()
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + self._deadline_seconds
+        steps = self._steps(job, call, started_ns)
+        async with aclosing(steps):
+            while True:
+                try:
+                    # Per step: a timeout must not stay armed while the reader of this generator works.
+                    async with asyncio.timeout_at(ends_at):
+                        event = await anext(steps)
+                except TimeoutError:
+                    raise timed_out(self._deadline_seconds) from None
+                except StopAsyncIteration:
+                    return
+                yield event
+
+    async def _steps(self, job: Job, call: Call, started_ns: int) -> AsyncGenerator[Piece | Done, None]:
+        async with self.queue.place():
+            fitted = await self.fit(job)
+            async with aclosing(self._engine.generate(fitted.prompt, _bounded(job, len(fitted.prompt)))) as events:
+                async for event in events:
+                    call.produced(prompt_tokens=len(fitted.prompt), completion_tokens=event.completion_tokens)
+                    if isinstance(event, Piece):
+                        yield event
+                    else:
+                        finished = event
+        await self._allowance.settle(call)
+        yield Done(
+            finished=finished,
+            dropped_messages=fitted.dropped_messages,
+            total_duration_ns=monotonic_ns() - started_ns,
+        )
+
+
+def _reserve(job: Job) -> int:
+    """Say how many tokens of the context the reply would like to have, for the fitting."""
+    return job.reply_tokens if job.reply_tokens > 0 else job.context_tokens // OPEN_ENDED_SHARE
+
+
+def _bounded(job: Job, prompt_tokens: int) -> SamplingOptions:
+    """Bound the reply by what the prompt leaves of the context."""
+    room = max(1, job.context_tokens - prompt_tokens)
+    wanted = job.reply_tokens if job.reply_tokens > 0 else room
+    return replace(
+        job.sampling,
+        max_tokens=min(wanted, room),
+        ignore_eos=job.sampling.ignore_eos or job.reply_tokens == UNTIL_CONTEXT_IS_FULL,
+    )

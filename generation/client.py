@@ -1,0 +1,135 @@
+"""Talks to llama.cpp's server over its Unix socket.
+
+Owns: the connection, the private key, the event stream, and turning every way a connection can fail into
+`EngineUnavailableError`. Does not own: what is asked (`sampling.py`, `llama_cpp.py`) or whether the server lives
+(`supervisor.py`).
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from generation.errors import EngineUnavailableError
+
+_MOST_EVENT_BYTES = 64 * 1024 * 1024
+"""The last event of a reply repeats the prompt; beyond this something is wrong with the server."""
+
+_LOADING = 503
+_LOST = "the connection to the model was lost"
+
+
+class EngineRefusedError(Exception):
+    """The server answered with an error. `status` is HTTP's; `detail` is the server's text and stays in this package."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(f"status {status}")
+        self.status = status
+        self.detail = detail
+
+
+class EngineClient:
+    """One server's HTTP interface. A connection serves one request: the server closes a stream's connection anyway."""
+
+    def __init__(self, socket_path: Path, api_key: str) -> None:
+        self._session = aiohttp.ClientSession(
+            "http://engine",
+            connector=aiohttp.UnixConnector(str(socket_path), limit=0, force_close=True),
+            headers={"Authorization": f"Bearer {api_key}"},
+            timeout=aiohttp.ClientTimeout(total=None),
+            read_bufsize=1024 * 1024,
+        )
+
+    async def close(self) -> None:
+        """Drop every connection."""
+        await self._session.close()
+
+    async def get(self, path: str) -> Any:
+        """Ask for a JSON document."""
+        return await self._whole("GET", path, None)
+
+    async def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Send a JSON document and read the reply whole."""
+        return await self._whole("POST", path, body)
+
+    async def stream(self, path: str, body: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+        """Send a JSON document and yield the reply's events. Closing the generator hangs up.
+
+        Raises `EngineRefusedError` for an error reply and for an error event.
+        """
+        async with self._request("POST", path, body) as response:
+            async with aclosing(_events(response.content)) as events:
+                async for event in events:
+                    if "error" in event:
+                        raise _refusal(event, 500)
+                    yield event
+
+    async def _whole(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
+        async with self._request(method, path, body) as response:
+            return json.loads(await response.read())
+
+    @asynccontextmanager
+    async def _request(
+        self, method: str, path: str, body: Mapping[str, Any] | None
+    ) -> AsyncGenerator[aiohttp.ClientResponse, None]:
+        try:
+            response = await self._session.request(method, path, json=body)
+            try:
+                if response.status != 200:
+                    raise _refusal(_parsed(await response.read()), response.status)
+                yield response
+            finally:
+                response.close()
+        except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError, ValueError) as error:
+            raise EngineUnavailableError(_LOST) from error
+        except EngineRefusedError as error:
+            if error.status == _LOADING:
+                raise EngineUnavailableError("the model is loading") from error
+            raise
+        except RuntimeError as error:
+            # aiohttp says so of a session closed under a request: the engine was stopped or restarted.
+            if self._session.closed:
+                raise EngineUnavailableError(_LOST) from error
+            raise
+
+
+def _refusal(document: object, status: int) -> EngineRefusedError:
+    error = document.get("error") if isinstance(document, dict) else None
+    if isinstance(error, dict):
+        code = error.get("code")
+        return EngineRefusedError(code if isinstance(code, int) else status, str(error.get("message", "")))
+    return EngineRefusedError(status, str(error or ""))
+
+
+def _parsed(data: bytes) -> object:
+    try:
+        document: object = json.loads(data)
+    except ValueError:
+        return None
+    return document
+
+
+async def _events(content: aiohttp.StreamReader) -> AsyncGenerator[dict[str, Any], None]:
+    """Parse server-sent events, of which llama.cpp uses only `data:` lines (and comments to keep a connection alive).
+
+    https://html.spec.whatwg.org/multipage/server-sent-events.html
+    """
+    pending = bytearray()
+    async for chunk in content.iter_any():
+        pending += chunk
+        if len(pending) > _MOST_EVENT_BYTES:
+            raise ValueError("an event without end")
+        *lines, rest = pending.split(b"\n")
+        pending = rest
+        for line in lines:
+            field, _, value = line.rstrip(b"\r").partition(b":")
+            if field == b"error":
+                yield {"error": _parsed(value)}
+            elif field == b"data" and value.strip() != b"[DONE]":
+                event = json.loads(value)
+                if isinstance(event, dict):
+                    yield event

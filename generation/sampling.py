@@ -1,0 +1,63 @@
+"""Says sampling options in the words of llama.cpp's server.
+
+Owns: the body of a `/completion` request. Every option is written out, because the server's own defaults differ from
+Parley's and change between releases. Does not own: defaults and ranges (`api/contract.py`).
+
+Facts about the server: https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from generation.engine import SamplingOptions
+
+SEEDS = 2**32 - 1
+"""Seeds the server tells apart: 2**32 - 1 itself means "draw one"."""
+
+_MOST_INT = 2**31 - 1
+
+SAMPLERS = ("penalties", "dry", "top_n_sigma", "top_k", "typ_p", "top_p", "min_p", "xtc", "temperature")
+"""llama.cpp's own order, said explicitly: penalties see the model's untouched scores, the cuts work on what they leave,
+from coarse to fine, and temperature comes last so that it never changes how many candidates a cut keeps. The samplers
+that Parley does not offer stay in the list, switched off, so that it is the order people know from llama.cpp.
+With Mirostat llama.cpp uses the temperature and Mirostat alone."""
+
+
+def completion_body(prompt: Sequence[int], options: SamplingOptions, *, context_tokens: int) -> dict[str, Any]:
+    """Say what `/completion` shall do; `context_tokens` is one slot's context.
+
+    Numbers are bounded by the context here: the server reserves memory for `repeat_last_n` as it comes.
+    """
+    body: dict[str, Any] = {
+        "prompt": list(prompt),
+        "stream": True,
+        # A write per batch of the prompt is how the server finds out that the caller is gone.
+        "return_progress": True,
+        "cache_prompt": True,
+        "n_predict": min(options.max_tokens, context_tokens),
+        "temperature": options.temperature,
+        "top_k": min(options.top_k, _MOST_INT),
+        "top_p": options.top_p,
+        "min_p": options.min_p,
+        "typical_p": options.typical_p,
+        "repeat_last_n": context_tokens if options.repeat_last_n < 0 else min(options.repeat_last_n, context_tokens),
+        "repeat_penalty": options.repeat_penalty,
+        "presence_penalty": options.presence_penalty,
+        "frequency_penalty": options.frequency_penalty,
+        "mirostat": options.mirostat,
+        "mirostat_tau": options.mirostat_tau,
+        "mirostat_eta": options.mirostat_eta,
+        "dry_multiplier": 0.0,
+        "xtc_probability": 0.0,
+        "dynatemp_range": 0.0,
+        "top_n_sigma": -1.0,
+        "samplers": list(SAMPLERS),
+        "seed": options.seed % SEEDS,
+        "ignore_eos": options.ignore_eos,
+        "stop": list(options.stop),
+        "n_probs": 0,
+        "timings_per_token": False,
+    }
+    if options.json_schema is not None:
+        body["json_schema"] = dict(options.json_schema)
+    return body

@@ -1,0 +1,97 @@
+"""Batches of training tokens, made in a process of their own while the network learns.
+
+Owns how a conversation fills a block and which tokens count how much. A batch depends on its step's number alone, so
+a training that goes on from a checkpoint sees the batches it would have seen.
+"""
+
+import multiprocessing
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy
+from numpy.typing import NDArray
+
+from models.dialogues import exchanges, set_scene
+from models.draw import Draw
+from models.tokenizer import Tokenizer
+
+OTHERS_WEIGHT: Final = 0.05
+"""How much a token not written by the assistant counts in the loss: enough to learn what users write like."""
+
+_AHEAD: Final = 8
+"""Batches kept ready."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training on blocks of one size."""
+
+    steps: int
+    block: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Tokens by row, one more than the block, and the weight of each as a thing to predict."""
+
+    tokens: NDArray[numpy.int64]
+    weights: NDArray[numpy.float32]
+
+
+def fill_block(tokenizer: Tokenizer, seed: str, length: int) -> tuple[list[int], list[float]]:
+    """One conversation that goes on until it fills the block."""
+    scene = set_scene(Draw(seed))
+    stream = exchanges(scene)
+    first = next(stream)
+    ids = tokenizer.opening(scene.system)
+    weights = [OTHERS_WEIGHT] * len(ids)
+    exchange = first
+    while len(ids) < length:
+        asked = tokenizer.message("user", exchange.user)
+        said = tokenizer.message("assistant", exchange.reply)
+        ids += asked + said
+        weights += [OTHERS_WEIGHT] * (len(asked) + 1) + [1.0] * (len(said) - 1)
+        exchange = next(stream)
+    return ids[:length], weights[:length]
+
+
+def make_batch(tokenizer: Tokenizer, seed: str, step: int, phase: Phase) -> Batch:
+    """The batch of one step."""
+    rows = [fill_block(tokenizer, f"{seed} {step} {row}", phase.block + 1) for row in range(phase.rows)]
+    tokens = numpy.array([ids for ids, _ in rows], dtype=numpy.int64)
+    return Batch(tokens, numpy.array([weights for _, weights in rows], dtype=numpy.float32))
+
+
+def phase_of(phases: tuple[Phase, ...], step: int) -> Phase:
+    """The phase a step belongs to."""
+    for phase in phases:
+        if step < phase.steps:
+            return phase
+        step -= phase.steps
+    raise IndexError("the step lies after the last phase")
+
+
+def batches(vocabulary: Path, seed: str, phases: tuple[Phase, ...], start: int) -> Iterator[Batch]:
+    """The batches from a step to the end of the last phase."""
+    context = multiprocessing.get_context("spawn")
+    ready: multiprocessing.Queue[Batch] = context.Queue(_AHEAD)
+    last = sum(phase.steps for phase in phases)
+    maker = context.Process(target=_make, args=(ready, vocabulary, seed, phases, start), daemon=True)
+    maker.start()
+    try:
+        for _ in range(start, last):
+            yield ready.get(timeout=120)
+    finally:
+        maker.terminate()
+        maker.join()
+
+
+def _make(
+    ready: "multiprocessing.Queue[Batch]", vocabulary: Path, seed: str, phases: tuple[Phase, ...], start: int
+) -> None:
+    tokenizer = Tokenizer(vocabulary)
+    for step in range(start, sum(phase.steps for phase in phases)):
+        ready.put(make_batch(tokenizer, seed, step, phase_of(phases, step)))

@@ -1,0 +1,168 @@
+"""`parley chat`: a conversation with the model in the terminal.
+
+Owns: the prompt, its commands, what is printed. Does not own: generation; it calls the engine directly, so that it
+needs no running service and no API token. Nothing is written to disk.
+"""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.completion import WordCompleter
+from rich.console import Console
+
+from api.contract import ChatMessage, ChatRequest
+from api.native import to_sampling
+from generation.engine import Engine, Message, Piece
+from generation.errors import EngineUnavailableError, PromptTooLongError
+from generation.fitting import fit_to_context
+from parley.model_file import choose_model, create_engine
+from parley.panel import DEMO_NOTE
+from parley.settings import Settings
+
+REPLY_TOKENS = 512
+READY_SECONDS = 30.0
+
+HELP = """\
+/reset            forget the conversation (the persona stays)
+/persona          show the persona
+/persona TEXT     take on another persona and start anew
+/help             this list
+/exit             leave (also Ctrl-D)
+Ctrl-C stops a reply; the arrow keys bring back what you wrote."""
+
+
+@dataclass(slots=True)
+class Talk:
+    """The conversation so far, and the persona it is held with."""
+
+    persona: str
+    history: list[Message] = field(default_factory=list)
+
+    def asked(self, question: str) -> list[Message]:
+        """Give the messages for the next question."""
+        return [Message("system", self.persona), *self.history, Message("user", question)]
+
+    def answered(self, question: str, reply: str) -> None:
+        """Keep a finished turn."""
+        self.history += [Message("user", question), Message("assistant", reply)]
+
+
+async def talk(settings: Settings, *, persona: str | None) -> None:
+    """Hold the conversation until the person leaves. Raises `ModelError` when the model cannot be loaded."""
+    console = Console()
+    model = await asyncio.to_thread(choose_model, settings, console)
+    engine = create_engine(settings, model)
+    try:
+        with console.status(f"Loading {model.name}"):
+            await engine.start()
+        console.print(f"[bold]{model.name}[/bold]  /help lists the commands")
+        if model.is_demo:
+            console.print(DEMO_NOTE, style="dim")
+        await _converse(engine, Talk(persona or settings.system_prompt), settings, console)
+    finally:
+        await engine.close()
+
+
+async def _converse(engine: Engine, conversation: Talk, settings: Settings, console: Console) -> None:
+    async with _questions() as questions:
+        async for line in questions:
+            question = line.strip()
+            if question in {"/exit", "/quit"}:
+                return
+            if question.startswith("/"):
+                console.print(obey(conversation, question), highlight=False, markup=False)
+            elif question:
+                await _answer(engine, conversation, question, settings=settings, console=console)
+
+
+def obey(conversation: Talk, command: str) -> str:
+    """Carry out a command and give the sentence that says so."""
+    name, _, argument = command.partition(" ")
+    match name, argument.strip():
+        case "/reset", _:
+            conversation.history.clear()
+            return "The conversation is forgotten."
+        case "/persona", "":
+            return conversation.persona
+        case "/persona", text:
+            conversation.persona = text
+            conversation.history.clear()
+            return "The persona is set; the conversation starts anew."
+        case "/help", _:
+            return HELP
+        case _:
+            return f"There is no command {name}.\n{HELP}"
+
+
+@asynccontextmanager
+async def _questions() -> AsyncIterator[AsyncIterator[str]]:
+    """Read lines: edited, with history, in a terminal; plain ones from a pipe."""
+    lines = _typed() if sys.stdin.isatty() else _piped()
+    async with aclosing(lines):
+        yield lines
+
+
+async def _typed() -> AsyncIterator[str]:
+    commands = WordCompleter(["/reset", "/persona", "/help", "/exit"], sentence=True)
+    session: PromptSession[str] = PromptSession(completer=commands, complete_while_typing=False)
+    while True:
+        try:
+            yield await session.prompt_async("> ")
+        except KeyboardInterrupt:
+            continue
+        except EOFError:
+            return
+
+
+async def _piped() -> AsyncIterator[str]:
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        yield line
+
+
+async def _answer(engine: Engine, conversation: Talk, question: str, *, settings: Settings, console: Console) -> None:
+    messages = conversation.asked(question)
+    reply: list[str] = []
+    try:
+        with _ctrl_c_stops() as stopped:
+            async for text in _stream(engine, messages, context_tokens=settings.context):
+                reply.append(text)
+                console.out(text, end="", highlight=False)
+                if stopped.is_set():
+                    break
+    except PromptTooLongError as error:
+        console.print(f"That is too long: {error.prompt_tokens} tokens, the limit is {error.limit_tokens}.")
+        return
+    except EngineUnavailableError:
+        console.print("\nThe model stopped and is starting again; please ask once more.")
+        return
+    console.out("")
+    conversation.answered(question, "".join(reply))
+
+
+async def _stream(engine: Engine, messages: list[Message], *, context_tokens: int) -> AsyncIterator[str]:
+    await engine.wait_until_ready(READY_SECONDS)
+    fitted = await fit_to_context(messages, engine=engine, context_tokens=context_tokens, reply_tokens=REPLY_TOKENS)
+    room = max(1, context_tokens - len(fitted.prompt))
+    request = ChatRequest(messages=[ChatMessage(role="user", content="")])
+    options = replace(to_sampling(request), max_tokens=min(REPLY_TOKENS, room))
+    async with aclosing(engine.generate(fitted.prompt, options)) as events:
+        async for event in events:
+            if isinstance(event, Piece):
+                yield event.text
+
+
+@contextmanager
+def _ctrl_c_stops() -> Iterator[asyncio.Event]:
+    """Let Ctrl-C end the reply instead of the program, for the block."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGINT, stopped.set)
+    try:
+        yield stopped
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)

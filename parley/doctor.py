@@ -1,0 +1,104 @@
+"""`parley doctor`: tries each part in turn and says what to do about the first that fails.
+
+Owns: the order of the checks and their lines. Does not own: the parts; each check uses the very code that `up` uses.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+import aiohttp
+from rich.console import Console
+
+from api.contract import ChatMessage, ChatRequest
+from api.native import to_sampling
+from generation.engine import Message, Piece
+from generation.errors import GenerationError
+from parley.model_file import choose_model, create_engine
+from parley.settings import Settings, SettingsError, load_settings
+from parley.stores import open_stores
+from storage.errors import StorageError
+
+DISCORD_API_URL = "https://discord.com/api/v10"
+DISCORD_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One checked part. `advice` is what it found, or what to do."""
+
+    part: str
+    is_good: bool
+    advice: str
+
+
+async def examine(console: Console) -> bool:
+    """Print a line per part; say whether all is well."""
+    is_well = True
+    async for finding in check(console):
+        mark = "[green]ok  [/green]" if finding.is_good else "[red]FAIL[/red]"
+        console.print(f"{mark} {finding.part:<9} ", end="")
+        console.print(finding.advice, markup=False, highlight=False, soft_wrap=True)
+        is_well = is_well and finding.is_good
+    return is_well
+
+
+async def check(console: Console) -> AsyncIterator[Finding]:
+    """Check part after part; without settings there is nothing more to try."""
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        yield Finding("settings", is_good=False, advice=str(error))
+        return
+    yield Finding("settings", is_good=True, advice="every name and value is known")
+    yield await _try("database", lambda: _check_database(settings))
+    yield await _try("model", lambda: _check_model(settings, console))
+    yield await _try("Discord", lambda: _check_discord(settings))
+
+
+async def _try(part: str, step: Callable[[], Awaitable[str]]) -> Finding:
+    try:
+        return Finding(part, is_good=True, advice=await step())
+    except (SettingsError, StorageError, GenerationError) as error:
+        return Finding(part, is_good=False, advice=str(error))
+
+
+async def _check_database(settings: Settings) -> str:
+    async with open_stores(settings) as stores:
+        return f"{settings.database_url} opens; {await stores.tokens.count()} API tokens"
+
+
+async def _check_model(settings: Settings, console: Console) -> str:
+    model = await asyncio.to_thread(choose_model, settings, console)
+    engine = create_engine(settings, model)
+    try:
+        await engine.start()
+        prompt = await engine.encode_chat([Message("user", "Hello!")])
+        options = replace(to_sampling(ChatRequest(messages=[ChatMessage(role="user", content="")])), max_tokens=24)
+        async with aclosing(engine.generate(prompt, options)) as events:
+            reply = "".join([event.text async for event in events if isinstance(event, Piece)])
+    finally:
+        await engine.close()
+    return f"{model.description} answers: {reply.strip()!r}"
+
+
+async def _check_discord(settings: Settings) -> str:
+    if settings.discord_token is None:
+        return "off; set DISCORD_TOKEN to turn it on"
+    base = settings.discord_api_url or DISCORD_API_URL
+    headers = {"Authorization": f"Bot {settings.discord_token.get_secret_value()}"}
+    timeout = aiohttp.ClientTimeout(total=DISCORD_SECONDS)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.get(f"{base}/users/@me", headers=headers) as response,
+        ):
+            if response.status == 401:
+                raise SettingsError("DISCORD_TOKEN: Discord refuses it; copy it again from the developer page")
+            if response.status != 200:
+                raise SettingsError(f"Discord answered {response.status}; try again later")
+            me = await response.json()
+    except (aiohttp.ClientError, TimeoutError):
+        raise SettingsError(f"Discord cannot be reached at {base}; check the network") from None
+    return f"logs in as {me.get('username', 'a bot')}"

@@ -1,0 +1,211 @@
+"""The life of a Parley process: what starts in which order, what stops it, and how it ends.
+
+Owns: start, signals, graceful stop. Does not own: the parts themselves (`api`, `bot`, `generation`, `storage`).
+"""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import signal
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from rich.console import Console
+
+from bot.config import BotConfig
+from bot.run import DiscordLoginError, run_bot
+from parley.failure import FailureError
+from parley.http_service import http_service
+from parley.model_file import choose_model, create_engine
+from parley.panel import DISCORD_STEPS, StartFacts, print_panel
+from parley.settings import Settings
+from parley.stores import Stores, open_stores
+
+logger = logging.getLogger(__name__)
+
+DRAIN_SECONDS = 14.0
+"""How long running replies may take to finish after a stop. With the engine's own five seconds the whole stop stays
+below the 20 s of `contract.md` section 5."""
+
+RETENTION_CHECK_SECONDS = 3600.0
+
+ResultT = TypeVar("ResultT")
+
+
+class StoppedError(Exception):
+    """A signal came before Parley was up."""
+
+
+class Stop:
+    """Set by SIGTERM and Ctrl-C; a second signal gives up waiting for running replies."""
+
+    def __init__(self) -> None:
+        self.requested = asyncio.Event()
+        self._main = asyncio.current_task()
+
+    def listen(self) -> None:
+        """Take over SIGTERM and SIGINT of this process."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_signal)
+
+    def _on_signal(self) -> None:
+        if self.requested.is_set() and self._main is not None:
+            self._main.cancel()
+        self.requested.set()
+
+    async def or_result(self, steps: Coroutine[Any, Any, ResultT]) -> ResultT:
+        """Await steps, or raise `StoppedError` when a signal comes first."""
+        working = asyncio.ensure_future(steps)
+        waiting = asyncio.ensure_future(self.requested.wait())
+        try:
+            await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                raise StoppedError
+            return working.result()
+        finally:
+            for task in (working, waiting):
+                task.cancel()
+            await asyncio.gather(working, waiting, return_exceptions=True)
+
+
+async def serve(settings: Settings, *, console: Console, with_bot: bool) -> None:
+    """Run the service, and the bot where a Discord token is set, until a signal.
+
+    HTTP answers from the first moment (`/readyz` says what is missing); the panel follows when the model has answered.
+    Raises `FailureError`, `ModelError` or `StorageError` when it cannot start.
+    """
+    stop = Stop()
+    stop.listen()
+    with contextlib.suppress(StoppedError):
+        await _serve(settings, stop, console=console, with_bot=with_bot)
+
+
+async def _serve(settings: Settings, stop: Stop, *, console: Console, with_bot: bool) -> None:
+    if settings.api_url is not None and settings.service_token is None:
+        raise FailureError("PARLEY_API_URL: needs PARLEY_SERVICE_TOKEN, the same secret as that service; set both")
+    model = await stop.or_result(asyncio.to_thread(choose_model, settings, console))
+    async with AsyncExitStack() as stack:
+        stores = await stack.enter_async_context(open_stores(settings, sole_service=True))
+        await stores.ledger.reclaim_open_calls()
+        engine = create_engine(settings, model)
+        stack.push_async_callback(engine.close)
+        service_token = _service_token(settings)
+        service = http_service(
+            settings, stores, engine, model_name=model.name, service_token=service_token, drain_seconds=DRAIN_SECONDS
+        )
+        url = await stack.enter_async_context(service)
+        await stop.or_result(engine.start())
+        if settings.retention_days is not None:
+            await stack.enter_async_context(_background(_retain(stores, settings.retention_days)))
+        if with_bot and settings.discord_token is not None:
+            config = bot_config(settings, url=settings.api_url or url, service_token=service_token)
+            await stack.enter_async_context(_background(_stay_up_without_discord(config, stores)))
+        facts = StartFacts(
+            model=model.description,
+            is_demo=model.is_demo,
+            api_url=settings.public_url or url,
+            discord=_discord_state(settings, with_bot=with_bot),
+            first_token=await _first_token(stores, settings),
+        )
+        print_panel(console, facts)
+        await stop.requested.wait()
+        logger.info("stopping; running replies may take up to %d s", DRAIN_SECONDS)
+
+
+async def serve_bot(settings: Settings, *, console: Console) -> None:
+    """Run the bot alone, against the service at `PARLEY_API_URL`, until a signal.
+
+    Raises `FailureError`, `DiscordLoginError` or `StorageError`.
+    """
+    missing = {
+        "DISCORD_TOKEN: needed for `parley bot`; copy the bot's token from Discord": settings.discord_token,
+        "PARLEY_API_URL: needed for `parley bot`; set the address of `parley api`": settings.api_url,
+        "PARLEY_SERVICE_TOKEN: needed for `parley bot`; set the secret `parley api` has": settings.service_token,
+    }
+    for sentence, value in missing.items():
+        if value is None:
+            raise FailureError(sentence)
+    stop = Stop()
+    stop.listen()
+    async with open_stores(settings) as stores:
+        config = bot_config(settings, url=settings.api_url or "", service_token=_service_token(settings))
+        console.print(f"The bot sends requests to {settings.api_url}. Stop with Ctrl-C.")
+        with contextlib.suppress(StoppedError):
+            await stop.or_result(_run_bot(config, stores))
+
+
+def bot_config(settings: Settings, *, url: str, service_token: str) -> BotConfig:
+    """Collect what the bot needs; `url` is the address of the service."""
+    assert settings.discord_token is not None
+    return BotConfig(
+        token=settings.discord_token.get_secret_value(),
+        api_url=url,
+        service_token=service_token,
+        public_url=settings.public_url or url,
+        system_prompt=settings.system_prompt,
+        daily_calls=settings.daily_calls,
+        mature=settings.mature,
+        discord_api_url=settings.discord_api_url,
+        discord_gateway_url=settings.discord_gateway_url,
+    )
+
+
+def _service_token(settings: Settings) -> str:
+    return settings.service_token.get_secret_value() if settings.service_token else secrets.token_urlsafe(32)
+
+
+async def _run_bot(config: BotConfig, stores: Stores) -> None:
+    await run_bot(
+        config,
+        tokens=stores.tokens,
+        ledger=stores.ledger,
+        conversations=stores.conversations,
+        notes=stores.notes,
+        drain_seconds=DRAIN_SECONDS,
+    )
+
+
+async def _stay_up_without_discord(config: BotConfig, stores: Stores) -> None:
+    """Run the bot; a refused login is one line in the log, and HTTP goes on."""
+    try:
+        await _run_bot(config, stores)
+    except DiscordLoginError as error:
+        logger.error("Discord is off: %s", error)  # noqa: TRY400 - one line for the operator, no traceback
+
+
+async def _retain(stores: Stores, days: int) -> None:
+    """Delete conversations that nobody touched for so many days, now and every hour."""
+    while True:
+        deleted = await stores.conversations.delete_untouched(stores.clock.now() - timedelta(days=days))
+        if deleted:
+            logger.info("deleted %d conversations untouched for %d days", deleted, days)
+        await asyncio.sleep(RETENTION_CHECK_SECONDS)
+
+
+async def _first_token(stores: Stores, settings: Settings) -> str | None:
+    """Make an API token on the very first start, so that the first call is one paste away."""
+    if await stores.tokens.count():
+        return None
+    issued = await stores.tokens.create("first", daily_calls=settings.daily_calls, mature=settings.mature)
+    return issued.secret
+
+
+def _discord_state(settings: Settings, *, with_bot: bool) -> str:
+    if settings.discord_token is None:
+        return DISCORD_STEPS
+    return "on" if with_bot else "runs apart (parley bot)"
+
+
+@asynccontextmanager
+async def _background(steps: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run steps beside the block, and end them with it."""
+    task = asyncio.create_task(steps)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

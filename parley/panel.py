@@ -1,0 +1,67 @@
+"""What a person sees in the terminal when Parley has started. Text only; nothing is decided here."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+DISCORD_STEPS = (
+    "off. To turn it on: make a bot at https://discord.com/developers/applications, copy its token, "
+    "put DISCORD_TOKEN=<token> in .env, start again"
+)
+
+DEMO_NOTE = (
+    "The bundled model is a demonstration: it speaks, remembers and counts in a small world and knows little else. "
+    "For a real one: `parley model pull` lists good small models; then set PARLEY_MODEL."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartFacts:
+    """What the panel tells. `first_token` is an API token's secret on the very first start only."""
+
+    model: str
+    is_demo: bool
+    api_url: str
+    discord: str
+    first_token: str | None = None
+
+
+def print_panel(console: Console, facts: StartFacts) -> None:
+    """Print the panel, and on the very first start a line that works when pasted."""
+    console.print(Panel(Group(*_rows(facts)), title="Parley is running", title_align="left", expand=False))
+    if facts.first_token is not None:
+        console.print("Your first API token (shown once). Try it:")
+        console.print()
+        # Printed raw: a wrapped or styled line would not work when pasted.
+        console.out(curl_line(facts.api_url, facts.first_token), highlight=False)
+        console.print()
+    console.print("Stop with Ctrl-C.", style="dim")
+
+
+def curl_line(api_url: str, secret: str) -> str:
+    """Give one shell line that asks the model something."""
+    return (
+        f"curl -s {api_url}/ai/chat -H 'Authorization: Bearer {secret}' -H 'Content-Type: application/json' "
+        """-d '{"messages": [{"role": "user", "content": "Hello! What can you do?"}]}'"""
+    )
+
+
+def _rows(facts: StartFacts) -> Iterator[RenderableType]:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in (
+        ("Model", facts.model),
+        ("API", f"{facts.api_url}/ai/chat"),
+        ("Docs", f"{facts.api_url}/docs"),
+        ("Discord", facts.discord),
+    ):
+        table.add_row(name, Text(value))
+    yield table
+    if facts.is_demo:
+        yield Text()
+        yield Text(DEMO_NOTE, style="yellow")

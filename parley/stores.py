@@ -1,0 +1,47 @@
+"""Opens the database and hands out what stands on it. The SQL is in `storage`."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from parley.settings import Settings
+from storage.clock import SystemClock
+from storage.conversations import Conversations
+from storage.database import Database
+from storage.days import DayZone
+from storage.ledger import Ledger
+from storage.notes import Notes
+from storage.tokens import TokenStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    """Everything that lasts, on one open database."""
+
+    database: Database
+    clock: SystemClock
+    tokens: TokenStore
+    ledger: Ledger
+    conversations: Conversations
+    notes: Notes
+
+
+@asynccontextmanager
+async def open_stores(settings: Settings, *, sole_service: bool = False) -> AsyncIterator[Stores]:
+    """Open the database for the block; raises `StorageError`.
+
+    `sole_service` says that this process serves the API from this database, so that no second one may.
+    """
+    database = await Database.open(settings.database_url, sole_service=sole_service)
+    clock = SystemClock()
+    try:
+        yield Stores(
+            database=database,
+            clock=clock,
+            tokens=TokenStore(database, clock=clock),
+            ledger=Ledger(database, zone=DayZone(settings.reset_zone), clock=clock),
+            conversations=Conversations(database, clock=clock),
+            notes=Notes(database),
+        )
+    finally:
+        await database.close()

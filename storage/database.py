@@ -1,0 +1,212 @@
+"""One open database: readers side by side, one writer at a time, an orderly end.
+
+Owns: connections, transactions, the file's life. Does not own: any table (see `tokens.py`, `ledger.py`,
+`conversations.py`, `notes.py`).
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncGenerator, Coroutine, Generator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from storage import sqlite
+from storage.errors import DatabaseBusyError, StorageError
+from storage.instance_lock import InstanceLock
+from storage.migrating import migrate
+
+logger = logging.getLogger(__name__)
+
+# Each costs one thread; reads here take well below a millisecond, so few serve many callers.
+READERS = 4
+
+# How long SQLite waits for another process's write; seconds. Ours take milliseconds.
+BUSY_TIMEOUT_SECONDS = 5.0
+
+# Between two tries to open while another process is switching the journal; SQLite does not wait there by itself.
+_OPEN_RETRY_SECONDS = 0.02
+
+_T = TypeVar("_T")
+
+
+class Database:
+    """An open SQLite database. Made by `open`; ended by `close`."""
+
+    def __init__(
+        self, path: Path, *, reader: AsyncEngine, writer: AsyncEngine, instance_lock: InstanceLock | None
+    ) -> None:
+        self.path = path
+        self._reader = reader
+        self._writer = writer
+        self._instance_lock = instance_lock
+        self._reading_turns = asyncio.Semaphore(READERS)
+        self._writing_turn = asyncio.Lock()
+        self._is_closing = False
+
+    @classmethod
+    async def open(
+        cls, url: str, *, sole_service: bool = False, busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS
+    ) -> "Database":
+        """Open the file a URL names (`sqlite:///relative` or `sqlite:////absolute`), made and migrated as needed.
+
+        `sole_service` takes the lock that only one service per file can hold; short-lived commands leave it alone.
+        Several processes may open at once. Raises `StorageError`, one line that says what to do.
+        """
+        path = sqlite.parse_path(url)
+        database = cls(
+            path,
+            reader=sqlite.create_reader(path, connections=READERS, busy_timeout_seconds=busy_timeout_seconds),
+            writer=sqlite.create_writer(path, busy_timeout_seconds=busy_timeout_seconds),
+            instance_lock=_claim_file(path, sole_service=sole_service),
+        )
+        try:
+            await database._migrate(timeout_seconds=busy_timeout_seconds)
+        except BaseException:
+            await database.close()
+            raise
+        return database
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncGenerator[AsyncConnection]:
+        """Lend a connection that sees what was committed, and cannot write. Not to be nested in itself.
+
+        Raises `StorageError` after `close`, and in place of any database error inside the block.
+        """
+        async with self._reading_turns:
+            self._check_open()
+            async with self._transaction(self._reader) as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncGenerator[AsyncConnection]:
+        """Lend the one writing connection, in a transaction: committed at the end of the block, or rolled back.
+
+        Callers wait for their turn. A caller cancelled inside leaves nothing behind; one cancelled during the commit
+        may have committed. Not to be nested. Raises `StorageError` as `reading` does.
+        """
+        async with self._writing_turn:
+            self._check_open()
+            async with self._transaction(self._writer) as connection:
+                yield connection
+
+    async def checkpoint(self) -> None:
+        """Move the write-ahead log into the file and empty it, so that deleted words are in neither.
+
+        Does what it can while other processes read; raises `StorageError`.
+        """
+        async with self._writing_turn:
+            self._check_open()
+            with self._explained():
+                await _to_the_end(self._truncate_log())
+
+    async def close(self) -> None:
+        """Let what runs finish, then close every connection. Safe to call twice."""
+        self._is_closing = True
+        await _to_the_end(self._close_when_idle())
+
+    async def _close_when_idle(self) -> None:
+        async with self._writing_turn, contextlib.AsyncExitStack() as turns:
+            for _ in range(READERS):
+                await turns.enter_async_context(self._reading_turns)
+            # Readers first: the last connection that closes folds the log into the file, and only a writer can.
+            await self._reader.dispose()
+            await self._writer.dispose()
+            if self._instance_lock is not None:
+                self._instance_lock.release()
+
+    async def _migrate(self, *, timeout_seconds: float) -> None:
+        deadline = asyncio.get_running_loop().time() + timeout_seconds
+        while True:
+            try:
+                async with self.writing() as connection:
+                    await connection.run_sync(migrate)
+            except DatabaseBusyError:
+                if asyncio.get_running_loop().time() >= deadline:
+                    raise
+                await asyncio.sleep(_OPEN_RETRY_SECONDS)
+            else:
+                return
+
+    @asynccontextmanager
+    async def _transaction(self, engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
+        connection = engine.connect()
+        with self._explained():
+            try:
+                await _to_the_end(_begin(connection))
+                yield connection
+            except BaseException:
+                await _to_the_end(_close(connection))
+                raise
+            await _to_the_end(_commit(connection))
+
+    async def _truncate_log(self) -> None:
+        connection = self._writer.connect()
+        try:
+            await connection.start()
+            driver = (await connection.get_raw_connection()).driver_connection
+            assert driver is not None
+            await driver.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            await _close(connection)
+
+    def _check_open(self) -> None:
+        if self._is_closing:
+            raise StorageError(f"database {self.path} is closed")
+
+    @contextmanager
+    def _explained(self) -> Generator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            raise sqlite.translate(error, self.path) from error
+
+
+def _claim_file(path: Path, *, sole_service: bool) -> InstanceLock | None:
+    try:
+        sqlite.prepare_file(path)
+        return InstanceLock.take(path) if sole_service else None
+    except OSError as error:
+        raise sqlite.translate_os_error(error, path) from error
+
+
+async def _begin(connection: AsyncConnection) -> None:
+    await connection.start()
+    await connection.begin()
+
+
+async def _commit(connection: AsyncConnection) -> None:
+    try:
+        await connection.commit()
+    finally:
+        await _close(connection)
+
+
+async def _close(connection: AsyncConnection) -> None:
+    """Give the connection back; what was not committed is rolled back."""
+    if connection.sync_connection is not None:
+        await connection.close()
+
+
+async def _to_the_end(steps: Coroutine[Any, Any, _T]) -> _T:
+    """Await steps that must not stop halfway; a cancellation meanwhile is raised when they are done.
+
+    A statement runs in its connection's thread, which a cancelled `await` leaves alone: without this the turn would
+    pass on while the old transaction is still open.
+    """
+    task = asyncio.ensure_future(steps)
+    cancellation: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancellation = error
+    if cancellation is None:
+        return task.result()
+    if not task.cancelled() and task.exception() is not None:
+        logger.warning("a database step failed after its caller was cancelled", exc_info=task.exception())
+    raise cancellation

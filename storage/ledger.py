@@ -1,0 +1,224 @@
+"""What was used: calls per tenant and day, LLM tokens, balances.
+
+Every move is one statement or one transaction, so it is exact under any concurrency. A call is charged first and stays
+open until it is settled, kept or given back; calls that a crash left open are given back at the next start.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import ColumnElement, Subquery, and_, case, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from storage.clock import Clock
+from storage.database import Database
+from storage.days import DayZone
+from storage.errors import AllowanceUsedError
+from storage.schema import api_tokens, daily_usage
+from storage.upserts import insert_or_update
+
+# How many days with calls a usage report reaches back.
+REPORTED_DAYS = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """Where a tenant stands today, in calls. `resets_at` is the UTC instant of the next day."""
+
+    used: int
+    limit: int
+    resets_at: datetime
+
+    @property
+    def remaining(self) -> int:
+        """Calls left today."""
+        return max(0, self.limit - self.used)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge(Allowance):
+    """One call taken from a tenant's day, to be settled, kept or given back exactly once."""
+
+    tenant_id: str
+    day: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayRecord:
+    """One local day that saw a call."""
+
+    date: date
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantUsage:
+    """A tenant's calls today, LLM tokens since ever, and its last 30 days with calls, newest first."""
+
+    used_today: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    days: tuple[DayRecord, ...] = ()
+
+
+class Ledger:
+    """The counts behind allowances and balances. A tenant is an API token or a Discord server."""
+
+    def __init__(self, database: Database, *, zone: DayZone, clock: Clock) -> None:
+        self._database = database
+        self._zone = zone
+        self._clock = clock
+
+    async def charge(self, tenant_id: str, *, limit: int) -> Charge:
+        """Take one of `limit` calls of the tenant's day; raises `AllowanceUsedError` when none is left."""
+        now = self._clock.now()
+        day, resets_at = self._zone.day(now), self._zone.next_reset(now)
+        async with self._database.writing() as connection:
+            # The conflict clause guards a day that has a row; the first call of a day has none to compare with.
+            used = await _take_call(connection, tenant_id, day, limit) if limit > 0 else None
+            if used is None:
+                used = await _fetch_used(connection, tenant_id, day)
+                raise AllowanceUsedError(limit=limit, used=used, resets_at=resets_at)
+        return Charge(tenant_id=tenant_id, day=day, used=used, limit=limit, resets_at=resets_at)
+
+    async def settle(self, charge: Charge, *, prompt_tokens: int, completion_tokens: int) -> int | None:
+        """Close a charge whose reply was produced: count its LLM tokens on the charge's own day and off the balance.
+
+        Returns the token's new balance, which may be below zero, or None where none is kept.
+        """
+        close = (
+            update(daily_usage)
+            .where(_same_day(charge))
+            .values(
+                open_calls=_one_less_open(),
+                prompt_tokens=daily_usage.c.prompt_tokens + prompt_tokens,
+                completion_tokens=daily_usage.c.completion_tokens + completion_tokens,
+            )
+        )
+        spend = (
+            update(api_tokens)
+            .where(api_tokens.c.id == charge.tenant_id, api_tokens.c.llm_balance.is_not(None))
+            .values(llm_balance=api_tokens.c.llm_balance - (prompt_tokens + completion_tokens))
+            .returning(api_tokens.c.llm_balance)
+        )
+        async with self._database.writing() as connection:
+            await connection.execute(close)
+            balance: int | None = await connection.scalar(spend)
+        return balance
+
+    async def keep(self, charge: Charge) -> None:
+        """Close a charge that failed because of the caller: the call stays used."""
+        async with self._database.writing() as connection:
+            await connection.execute(update(daily_usage).where(_same_day(charge)).values(open_calls=_one_less_open()))
+
+    async def give_back(self, charge: Charge) -> None:
+        """Close a charge that failed because of us: the call counts as never made."""
+        async with self._database.writing() as connection:
+            await connection.execute(
+                update(daily_usage)
+                # Given back already when a restart has reclaimed it.
+                .where(_same_day(charge), daily_usage.c.open_calls > 0)
+                .values(calls=daily_usage.c.calls - 1, open_calls=daily_usage.c.open_calls - 1)
+            )
+
+    async def used_today(self, tenant_id: str, *, limit: int) -> Allowance:
+        """Say where the tenant stands, without charging."""
+        now = self._clock.now()
+        async with self._database.reading() as connection:
+            used = await _fetch_used(connection, tenant_id, self._zone.day(now))
+        return Allowance(used=used, limit=limit, resets_at=self._zone.next_reset(now))
+
+    async def usage(self, tenant_id: str) -> TenantUsage:
+        """Report one tenant; zeros for one that never called."""
+        return (await self.usage_of([tenant_id]))[tenant_id]
+
+    async def usage_of(self, tenant_ids: Iterable[str]) -> dict[str, TenantUsage]:
+        """Report several tenants in one query; every one asked for is in the answer, in the order asked."""
+        asked = list(dict.fromkeys(tenant_ids))
+        today = self._zone.day(self._clock.now())
+        records = _rank_days(asked)
+        query = select(records).where(records.c.place <= REPORTED_DAYS).order_by(records.c.day.desc())
+        reports = dict.fromkeys(asked, TenantUsage())
+        async with self._database.reading() as connection:
+            for row in await connection.execute(query):
+                record = DayRecord(
+                    date=row.day,
+                    calls=row.calls,
+                    prompt_tokens=row.prompt_tokens,
+                    completion_tokens=row.completion_tokens,
+                )
+                before = reports[row.tenant_id]
+                reports[row.tenant_id] = TenantUsage(
+                    used_today=record.calls if record.date == today else before.used_today,
+                    prompt_tokens=int(row.all_prompt_tokens),
+                    completion_tokens=int(row.all_completion_tokens),
+                    days=(*before.days, record),
+                )
+        return reports
+
+    async def reclaim_open_calls(self) -> int:
+        """Give back every call that a crash left open; returns how many.
+
+        For the start of the only service on this database: the open calls of a running one would be lost.
+        """
+        async with self._database.writing() as connection:
+            query = select(func.coalesce(func.sum(daily_usage.c.open_calls), 0))
+            reclaimed = int((await connection.execute(query)).scalar_one())
+            await connection.execute(
+                update(daily_usage)
+                .where(daily_usage.c.open_calls > 0)
+                .values(calls=daily_usage.c.calls - daily_usage.c.open_calls, open_calls=0)
+            )
+        return reclaimed
+
+
+async def _take_call(connection: AsyncConnection, tenant_id: str, day: date, limit: int) -> int | None:
+    """Count one call up in one statement; None when the limit was reached."""
+    insert = insert_or_update(connection, daily_usage).values(
+        tenant_id=tenant_id, day=day, calls=1, open_calls=1, prompt_tokens=0, completion_tokens=0
+    )
+    statement = insert.on_conflict_do_update(
+        index_elements=[daily_usage.c.tenant_id, daily_usage.c.day],
+        set_={"calls": daily_usage.c.calls + 1, "open_calls": daily_usage.c.open_calls + 1},
+        where=daily_usage.c.calls < limit,
+    ).returning(daily_usage.c.calls)
+    used: int | None = await connection.scalar(statement)
+    return used
+
+
+async def _fetch_used(connection: AsyncConnection, tenant_id: str, day: date) -> int:
+    query = select(daily_usage.c.calls).where(daily_usage.c.tenant_id == tenant_id, daily_usage.c.day == day)
+    used: int | None = await connection.scalar(query)
+    return used or 0
+
+
+def _same_day(charge: Charge) -> ColumnElement[bool]:
+    return and_(daily_usage.c.tenant_id == charge.tenant_id, daily_usage.c.day == charge.day)
+
+
+def _one_less_open() -> ColumnElement[int]:
+    """One less, but never below none: a restart may have reclaimed the call meanwhile."""
+    open_calls = daily_usage.c.open_calls
+    return case((open_calls > 0, open_calls - 1), else_=0)
+
+
+def _rank_days(tenant_ids: list[str]) -> Subquery:
+    """Rank each tenant's days with calls, newest first, beside the sums over all of them."""
+    usage = daily_usage.c
+    return (
+        select(
+            usage.tenant_id,
+            usage.day,
+            usage.calls,
+            usage.prompt_tokens,
+            usage.completion_tokens,
+            func.sum(usage.prompt_tokens).over(partition_by=usage.tenant_id).label("all_prompt_tokens"),
+            func.sum(usage.completion_tokens).over(partition_by=usage.tenant_id).label("all_completion_tokens"),
+            func.row_number().over(partition_by=usage.tenant_id, order_by=usage.day.desc()).label("place"),
+        )
+        .where(usage.tenant_id.in_(tenant_ids), usage.calls > 0)
+        .subquery()
+    )

@@ -1,0 +1,1 @@
+"""Alembic's environment; `storage.migrating` starts it."""

@@ -1,0 +1,145 @@
+"""The tables, as this version of Parley reads and writes them.
+
+`migrations/` brings a database to this shape; a test compares the two.
+"""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+from sqlalchemy.types import TypeDecorator
+
+MAX_TENANT_ID_LENGTH = 64
+MAX_TOKEN_NAME_LENGTH = 64
+MAX_CONVERSATION_KEY_LENGTH = 200
+MAX_NOTE_KEY_LENGTH = 64
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An instant: aware on this side, UTC in the database.
+
+    SQLite keeps text without an offset, so the conversion is done here; microseconds are kept on both databases.
+    """
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive times, which mean something else on each machine."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a stored instant needs a time zone")
+        in_utc = value.astimezone(UTC)
+        return in_utc.replace(tzinfo=None) if dialect.name == "sqlite" else in_utc
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give the zone back."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+
+# SQLite counts up by itself only in a column that is exactly INTEGER.
+AutoId = BigInteger().with_variant(Integer, "sqlite")
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    Column("id", String(MAX_TENANT_ID_LENGTH), primary_key=True),
+    Column("name", String(MAX_TOKEN_NAME_LENGTH), nullable=False),
+    Column("guild_id", BigInteger, index=True),
+    Column("created_by", BigInteger),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime),
+    Column("revoked_at", UtcDateTime),
+    Column("daily_calls", BigInteger, nullable=False),
+    Column("llm_balance", BigInteger),
+    Column("mature", Boolean, nullable=False),
+)
+
+# One token may have had many secrets; one that has ended is kept, so that its bearer hears "revoked", not "unknown".
+token_secrets = Table(
+    "token_secrets",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column(
+        "token_id",
+        String(MAX_TENANT_ID_LENGTH),
+        ForeignKey("api_tokens.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("ends_at", UtcDateTime),
+)
+
+# `open_calls` of `calls` are charged and neither settled, kept nor given back yet.
+daily_usage = Table(
+    "daily_usage",
+    metadata,
+    Column("tenant_id", String(MAX_TENANT_ID_LENGTH), primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("calls", BigInteger, nullable=False),
+    Column("open_calls", BigInteger, nullable=False),
+    Column("prompt_tokens", BigInteger, nullable=False),
+    Column("completion_tokens", BigInteger, nullable=False),
+    CheckConstraint("open_calls >= 0 AND calls >= open_calls", name="open_calls_are_calls"),
+)
+
+conversations = Table(
+    "conversations",
+    metadata,
+    Column("key", String(MAX_CONVERSATION_KEY_LENGTH), primary_key=True),
+    Column("touched_at", UtcDateTime, nullable=False, index=True),
+)
+
+# AUTOINCREMENT: the id of a deleted message is never given to another one.
+conversation_messages = Table(
+    "conversation_messages",
+    metadata,
+    Column("id", AutoId, primary_key=True, autoincrement=True),
+    Column(
+        "conversation_key",
+        String(MAX_CONVERSATION_KEY_LENGTH),
+        ForeignKey("conversations.key", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    Column("role", String(16), nullable=False),
+    Column("content", Text, nullable=False),
+    Column("author_id", BigInteger),
+    Column("discord_message_id", BigInteger),
+    Column("created_at", UtcDateTime, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+notes = Table(
+    "notes",
+    metadata,
+    Column("key", String(MAX_NOTE_KEY_LENGTH), primary_key=True),
+    Column("value", Text, nullable=False),
+)

@@ -1,0 +1,128 @@
+"""The SQLite file: where it lies, how a connection to it is set up, and what its errors mean to an operator.
+
+The only module with SQL that another database would not understand.
+"""
+
+import os
+import sqlite3
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from storage.errors import DatabaseBusyError, StorageError
+
+# Every connection. NORMAL in WAL mode writes to the log without waiting for the disk: whatever was committed survives
+# the death of the process (`kill -9` included), because the operating system holds it; a power cut or a crash of the
+# system may lose the last commits before the next checkpoint, and never leaves the file inconsistent
+# (https://www.sqlite.org/pragma.html#pragma_synchronous). Waiting for the disk on each call would protect seconds of
+# counting at many times the cost.
+# secure_delete overwrites deleted rows with zeros, so that words people asked to forget leave the file.
+_PRAGMAS = ("foreign_keys = ON", "synchronous = NORMAL", "secure_delete = ON")
+_READER_PRAGMAS = (*_PRAGMAS, "query_only = ON")
+_WRITER_PRAGMAS = ("journal_mode = WAL", *_PRAGMAS)
+
+
+def parse_path(url: str) -> Path:
+    """Return the file that `sqlite:///relative` or `sqlite:////absolute` names; raises `StorageError`."""
+    try:
+        parsed = sa.make_url(url)
+    except ArgumentError:
+        raise StorageError("DATABASE_URL: not a URL; use sqlite:///data/parley.db") from None
+    if parsed.get_backend_name() != "sqlite":
+        raise StorageError("DATABASE_URL: only SQLite is supported; use sqlite:///data/parley.db")
+    if not parsed.database or parsed.database == ":memory:" or "\0" in url or parsed.query or parsed.host:
+        raise StorageError("DATABASE_URL: give the path of a file, such as sqlite:///data/parley.db")
+    return Path(parsed.database)
+
+
+def prepare_file(path: Path) -> None:
+    """Make the folder, and the file if it is new, readable by this user alone; raises `OSError`.
+
+    SQLite gives its `-wal` and `-shm` files the mode of the database.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        return
+
+
+def create_reader(path: Path, *, connections: int, busy_timeout_seconds: float) -> AsyncEngine:
+    """Return an engine of so many connections that can only read."""
+    engine = _create_engine(path, connections, busy_timeout_seconds)
+    _prepare_connections(engine, _READER_PRAGMAS)
+    return engine
+
+
+def create_writer(path: Path, *, busy_timeout_seconds: float) -> AsyncEngine:
+    """Return an engine of one connection, each transaction of which owns the write lock from its first moment.
+
+    A transaction that starts reading and turns to writing can fail at once with "locked", whatever the timeout.
+    """
+    engine = _create_engine(path, 1, busy_timeout_seconds)
+    _prepare_connections(engine, _WRITER_PRAGMAS)
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def _begin_immediate(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _create_engine(path: Path, connections: int, busy_timeout_seconds: float) -> AsyncEngine:
+    return create_async_engine(
+        sa.URL.create("sqlite+aiosqlite", database=str(path)),
+        # isolation_level None: the driver never opens a transaction by itself.
+        connect_args={"timeout": busy_timeout_seconds, "isolation_level": None},
+        pool_size=connections,
+        max_overflow=0,
+        # `Database` ends every transaction itself, and a reader outside one has nothing to roll back.
+        pool_reset_on_return=None,
+        # What people wrote must not reach a log through an exception.
+        hide_parameters=True,
+    )
+
+
+def _prepare_connections(engine: AsyncEngine, pragmas: tuple[str, ...]) -> None:
+    @event.listens_for(engine.sync_engine, "connect", insert=True)
+    def _set_pragmas(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+        try:
+            cursor = connection.cursor()
+            for pragma in pragmas:
+                cursor.execute(f"PRAGMA {pragma}")
+            cursor.close()
+        except BaseException:
+            # The pool forgets a connection whose preparation fails; its thread would stay.
+            connection.close()
+            raise
+
+
+def translate(error: DBAPIError, path: Path) -> StorageError:
+    """Return the error that tells the operator what is wrong with the file and what to do."""
+    # The primary of SQLite's result codes (https://www.sqlite.org/rescode.html); 0 when the driver gives none.
+    code = int(getattr(error.orig, "sqlite_errorcode", 0)) & 0xFF
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return DatabaseBusyError(f"database {path} is locked by another process; stop it, or wait until it is done")
+    return StorageError(f"database {path} {_PROBLEMS.get(code, 'failed; the log holds the cause')}")
+
+
+def translate_os_error(error: OSError, path: Path) -> StorageError:
+    """Return the same for a folder or file that cannot be made."""
+    reason = (error.strerror or type(error).__name__).lower()
+    return StorageError(f"database {path} cannot be created ({reason}); make its folder writable, or set DATABASE_URL")
+
+
+_PROBLEMS = {
+    sqlite3.SQLITE_NOTADB: "is not an SQLite database; move the file away, or set DATABASE_URL",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened; it must be a file in a writable folder, or set DATABASE_URL",
+    sqlite3.SQLITE_PERM: "cannot be opened; it must be a file in a writable folder, or set DATABASE_URL",
+    sqlite3.SQLITE_READONLY: "cannot be written; make the file, its folder and the disk writable",
+    sqlite3.SQLITE_FULL: "cannot grow, the disk is full; free some space",
+    sqlite3.SQLITE_IOERR: "cannot be read or written, the disk reports an error; check the disk",
+    sqlite3.SQLITE_CORRUPT: "is damaged; restore it from a backup, or move the file away",
+}

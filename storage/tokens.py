@@ -1,0 +1,256 @@
+"""API tokens: issuing, looking up, revoking, rotating.
+
+A secret is shown once and only its digest is kept: 32 random bytes cannot be guessed, so a plain SHA-256 is enough and
+a lookup by it is exact. Does not own: what a token may spend per day (`ledger.py`).
+"""
+
+import enum
+import hashlib
+import re
+import secrets
+import unicodedata
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from sqlalchemy import ColumnElement, Row, Update, func, insert, or_, select, true, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from storage.clock import Clock
+from storage.database import Database
+from storage.errors import TokenExpiredError, TokenNotFoundError, TokenRevokedError, TokenUnknownError
+from storage.schema import MAX_TOKEN_NAME_LENGTH, api_tokens, token_secrets
+
+SECRET_PREFIX = "parley_"  # noqa: S105 - the recognisable start of every secret, not one
+_SECRET_BYTES = 32
+_SECRET_PATTERN = re.compile(re.escape(SECRET_PREFIX) + r"[A-Za-z0-9_-]{32,128}")
+
+# Read aloud and typed by people: no letters that look like digits. 12 of 31 make 59 bits.
+_ID_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
+_ID_LENGTH = 12
+
+# The largest allowance a column of every database holds with room to count.
+_MAX_COUNT = 2**53
+
+
+class _Guilds(enum.Enum):
+    EVERY = "every guild"
+
+
+EVERY_GUILD: Final = _Guilds.EVERY
+"""In place of a guild: tokens of any guild and of none. For the operator, never for a guild's admin."""
+
+GuildScope = int | None | Literal[_Guilds.EVERY]
+"""A Discord server's tokens, those of no server (None), or all of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiToken:
+    """One API token, without its secret. `daily_calls` per day; `llm_balance` in LLM tokens, None when not kept."""
+
+    id: str
+    name: str
+    guild_id: int | None
+    created_by: int | None
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    daily_calls: int
+    llm_balance: int | None
+    mature: bool
+
+    @property
+    def tenant_id(self) -> str:
+        """Whom the ledger charges for this token's calls."""
+        return self.id
+
+
+_ApiTokens = list[ApiToken]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuedToken:
+    """A token with its secret, at the only moment it is known."""
+
+    token: ApiToken
+    secret: str = field(repr=False)
+
+
+def generate_secret() -> str:
+    """Return a new secret: `parley_` and 43 URL-safe characters."""
+    return SECRET_PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
+
+
+def digest(secret: str) -> bytes:
+    """Return the 32 bytes under which a secret is kept."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
+class TokenStore:
+    """The API tokens of one database."""
+
+    def __init__(self, database: Database, *, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def create(
+        self,
+        name: str,
+        *,
+        daily_calls: int,
+        guild_id: int | None = None,
+        created_by: int | None = None,
+        llm_balance: int | None = None,
+        expires_at: datetime | None = None,
+        mature: bool = False,
+    ) -> IssuedToken:
+        """Issue a token; raises `ValueError` with a message for people when the name or a number is not usable."""
+        token = ApiToken(
+            id="tok_" + "".join(secrets.choice(_ID_ALPHABET) for _ in range(_ID_LENGTH)),
+            name=_clean_name(name),
+            guild_id=guild_id,
+            created_by=created_by,
+            created_at=self._clock.now(),
+            expires_at=_check_instant("expiry", expires_at),
+            revoked_at=None,
+            daily_calls=_check_count("daily calls", daily_calls),
+            llm_balance=None if llm_balance is None else _check_count("LLM tokens", llm_balance),
+            mature=mature,
+        )
+        async with self._database.writing() as connection:
+            await connection.execute(insert(api_tokens), _columns(token))
+            secret = await _add_secret(connection, token.id, token.created_at)
+        return IssuedToken(token=token, secret=secret)
+
+    async def find(self, secret: str) -> ApiToken:
+        """Return the token that a presented secret opens.
+
+        Raises `TokenUnknownError`, `TokenRevokedError` (also for a secret rotated away) or `TokenExpiredError`.
+        """
+        if not _SECRET_PATTERN.fullmatch(secret):
+            raise TokenUnknownError
+        query = (
+            select(api_tokens, token_secrets.c.ends_at)
+            .join(token_secrets, token_secrets.c.token_id == api_tokens.c.id)
+            .where(token_secrets.c.digest == digest(secret))
+        )
+        async with self._database.reading() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        if row is None:
+            raise TokenUnknownError
+        token, now = _token(row), self._clock.now()
+        if token.revoked_at is not None or (row.ends_at is not None and row.ends_at <= now):
+            raise TokenRevokedError(token.id)
+        if token.expires_at is not None and token.expires_at <= now:
+            raise TokenExpiredError(token.id)
+        return token
+
+    async def get(self, token_id: str, *, guild_id: GuildScope = EVERY_GUILD) -> ApiToken:
+        """Return a token by its id, whatever its state; raises `TokenNotFoundError`, also for another guild's."""
+        async with self._database.reading() as connection:
+            return await _fetch(connection, token_id, guild_id)
+
+    async def count(self) -> int:
+        """Count the tokens ever issued, revoked ones included."""
+        async with self._database.reading() as connection:
+            return (await connection.execute(select(func.count()).select_from(api_tokens))).scalar_one()
+
+    async def revoke(self, token_id: str, *, guild_id: GuildScope = EVERY_GUILD) -> ApiToken:
+        """End a token for good; a second time changes nothing. Raises `TokenNotFoundError`."""
+        statement = (
+            update(api_tokens)
+            .where(api_tokens.c.id == token_id, _belongs_to(guild_id))
+            .values(revoked_at=func.coalesce(api_tokens.c.revoked_at, self._clock.now()))
+            .returning(api_tokens)
+        )
+        async with self._database.writing() as connection:
+            row = (await connection.execute(statement)).one_or_none()
+        if row is None:
+            raise TokenNotFoundError(token_id)
+        return _token(row)
+
+    async def rotate(self, token_id: str, *, guild_id: GuildScope = EVERY_GUILD) -> IssuedToken:
+        """Give a token a new secret and end the old one at once; name, allowance and usage stay.
+
+        Raises `TokenNotFoundError`, and `TokenRevokedError` or `TokenExpiredError` for a token that no secret opens.
+        """
+        now = self._clock.now()
+        async with self._database.writing() as connection:
+            token = await _fetch(connection, token_id, guild_id)
+            if token.revoked_at is not None:
+                raise TokenRevokedError(token_id)
+            if token.expires_at is not None and token.expires_at <= now:
+                raise TokenExpiredError(token_id)
+            await connection.execute(_end_secrets(token_id, now))
+            secret = await _add_secret(connection, token_id, now)
+        return IssuedToken(token=token, secret=secret)
+
+    async def list(self, *, guild_id: GuildScope = EVERY_GUILD, include_revoked: bool = False) -> _ApiTokens:
+        """Return the tokens in the order they were issued."""
+        query = select(api_tokens).where(_belongs_to(guild_id))
+        if not include_revoked:
+            query = query.where(api_tokens.c.revoked_at.is_(None))
+        async with self._database.reading() as connection:
+            rows = await connection.execute(query.order_by(api_tokens.c.created_at, api_tokens.c.id))
+            return [_token(row) for row in rows]
+
+
+def _clean_name(name: str) -> str:
+    stripped = name.strip()
+    if not 1 <= len(stripped) <= MAX_TOKEN_NAME_LENGTH:
+        raise ValueError(f"name: give 1 to {MAX_TOKEN_NAME_LENGTH} characters")
+    # Cc: control characters, Cs: halves of surrogate pairs, Zl and Zp: line and paragraph separators.
+    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in stripped):
+        raise ValueError("name: line breaks and control characters are not allowed")
+    return stripped
+
+
+def _check_count(what: str, value: int) -> int:
+    if not 0 <= value <= _MAX_COUNT:
+        raise ValueError(f"{what}: give a number from 0 to {_MAX_COUNT}")
+    return value
+
+
+def _check_instant(what: str, instant: datetime | None) -> datetime | None:
+    if instant is not None and instant.utcoffset() is None:
+        raise ValueError(f"{what}: give a time with its time zone")
+    return instant
+
+
+def _belongs_to(guild_id: GuildScope) -> ColumnElement[bool]:
+    if guild_id is EVERY_GUILD:
+        return true()
+    return api_tokens.c.guild_id.is_(None) if guild_id is None else api_tokens.c.guild_id == guild_id
+
+
+async def _fetch(connection: AsyncConnection, token_id: str, guild_id: GuildScope) -> ApiToken:
+    query = select(api_tokens).where(api_tokens.c.id == token_id, _belongs_to(guild_id))
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        raise TokenNotFoundError(token_id)
+    return _token(row)
+
+
+async def _add_secret(connection: AsyncConnection, token_id: str, now: datetime) -> str:
+    secret = generate_secret()
+    values = {"digest": digest(secret), "token_id": token_id, "created_at": now, "ends_at": None}
+    await connection.execute(insert(token_secrets), values)
+    return secret
+
+
+def _end_secrets(token_id: str, now: datetime) -> Update:
+    """End every secret that still opens the token."""
+    ends_at = token_secrets.c.ends_at
+    return (
+        update(token_secrets)
+        .where(token_secrets.c.token_id == token_id, or_(ends_at.is_(None), ends_at > now))
+        .values(ends_at=now)
+    )
+
+
+def _token(row: Row[Any]) -> ApiToken:
+    return ApiToken(**{column.name: getattr(row, column.name) for column in api_tokens.c})
+
+
+def _columns(token: ApiToken) -> dict[str, Any]:
+    return {column.name: getattr(token, column.name) for column in api_tokens.c}

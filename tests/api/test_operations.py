@@ -1,0 +1,94 @@
+"""Health, metrics, the OpenAPI document and its page."""
+
+import json
+
+import pytest
+from jsonschema import Draft202012Validator
+from prometheus_client.parser import text_string_to_metric_families
+from referencing import Registry, Resource
+
+from api.routes import ROUTES
+from tests.service import Service
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_health_and_readiness(service: Service) -> None:
+    for path in ("/healthz", "/readyz"):
+        status, body, _ = await service.get(path, headers={})
+        assert (status, body["status"]) == (200, "ok")
+
+
+async def test_metrics_are_prometheus_text_and_count_requests(service: Service) -> None:
+    await service.ask("Hello!")
+    await service.get("/nowhere/secret-path", headers={})
+    status, text, response = await service.get("/metrics", headers={})
+    assert status == 200
+    assert response.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    samples = {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+    asked = (("method", "POST"), ("route", "/ai/chat"), ("status", "200"))
+    assert samples["parley_requests_total", asked] == 1
+    assert samples["parley_engine_ready", ()] == 1
+    assert "secret-path" not in text
+    assert service.secret not in text
+
+
+async def test_every_route_of_the_app_is_in_the_document(service: Service) -> None:
+    status, document, _ = await service.get("/openapi.json", headers={})
+    assert status == 200
+    described = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
+    served = {
+        (route.method, route.resource.canonical)
+        for route in service.app.router.routes()
+        if route.resource is not None and route.method != "HEAD"
+    }
+    assert described == served
+
+
+async def test_the_document_describes_real_replies(service: Service) -> None:
+    _, document, _ = await service.get("/openapi.json", headers={})
+    registry: Registry[object] = Registry().with_resource("", Resource.opaque(document))
+    replies = {
+        "ChatReply": await service.ask("Hello!"),
+        "UsageReply": (await service.get("/ai/usage"))[1],
+        "TokenizeReply": (await service.post("/ai/tokenize", {"text": "x"}))[1],
+        "ModelList": (await service.get("/v1/models"))[1],
+        "ErrorReply": (await service.post("/ai/chat", {}))[1],
+    }
+    for name, reply in replies.items():
+        schema = {**document["components"]["schemas"][name], "components": document["components"]}
+        Draft202012Validator(schema, registry=registry).validate(reply)
+
+
+async def test_every_reference_of_the_document_resolves(service: Service) -> None:
+    _, document, _ = await service.get("/openapi.json", headers={})
+    text = json.dumps(document)
+    names = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}
+    assert names <= set(document["components"]["schemas"])
+    assert document["openapi"].startswith("3.1")
+
+
+async def test_the_page_shows_every_route_and_fetches_nothing_from_elsewhere(service: Service) -> None:
+    status, page, response = await service.get("/docs", headers={})
+    assert status == 200
+    assert all(route.path in page for route in ROUTES)
+    assert "temperature" in page
+    assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+    assert 'src="http' not in page
+    assert (await service.get("/docs.css", headers={}))[0] == 200
+
+
+async def test_the_front_leads_to_the_documentation(service: Service) -> None:
+    async with service.session.get(service.url, allow_redirects=False) as response:
+        assert response.status == 302
+        assert response.headers["Location"] == "/docs"
+
+
+async def test_models_lists_what_model_may_name(service: Service) -> None:
+    _, listed, _ = await service.get("/v1/models")
+    name = listed["data"][0]["id"]
+    assert (await service.ask("Hello!", model=name))["model"] == name

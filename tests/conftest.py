@@ -1,0 +1,29 @@
+"""What every test may use: the bundled demo model, loaded once for the whole run."""
+
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+
+from generation.engine import Engine
+from generation.llama_cpp import LlamaCppConfig, LlamaCppEngine
+from parley.model_file import DEMO_NAME, demo_path
+
+SLOTS = 4
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def demo_engine() -> AsyncIterator[Engine]:
+    """The real engine with the real demo model. Tests that use it run on the session's event loop."""
+    engine = LlamaCppEngine(
+        LlamaCppConfig(
+            model_path=demo_path(),
+            model_name=DEMO_NAME,
+            context_tokens=4096,
+            slots=SLOTS,
+            threads=2,
+            server_binary=None,
+        )
+    )
+    await engine.start()
+    yield engine
+    await engine.close()

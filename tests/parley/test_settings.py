@@ -1,0 +1,120 @@
+"""Settings: each name, default and bound; a mistake stops the start with one line that names the setting."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from parley.settings import DEFAULT_SYSTEM_PROMPT, Settings, SettingsError, example, known_names, load_settings
+
+ROOT = Path(__file__).parents[2]
+
+# Written out from the contract on purpose: this list does not follow the code.
+CONTRACT_NAMES = """
+DISCORD_TOKEN DISCORD_API_URL DISCORD_GATEWAY_URL DATABASE_URL HOST PORT PARLEY_API_URL PARLEY_SERVICE_TOKEN
+PARLEY_MODEL PARLEY_ENGINE PARLEY_ENGINE_URL PARLEY_ENGINE_API_KEY PARLEY_LLAMA_SERVER PARLEY_LORA PARLEY_CONTEXT
+PARLEY_PARALLEL PARLEY_THREADS PARLEY_DAILY_CALLS PARLEY_RESET_ZONE PARLEY_MAX_QUEUE PARLEY_MAX_BODY
+PARLEY_SYSTEM_PROMPT PARLEY_PUBLIC_URL DISCORD_CLIENT_SECRET PARLEY_RETENTION_DAYS PARLEY_MATURE
+""".split()
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in known_names():
+        monkeypatch.delenv(name, raising=False)
+
+
+def load(tmp_path: Path, *lines: str) -> Settings:
+    env_file = tmp_path / ".env"
+    env_file.write_text("\n".join(lines), "utf-8")
+    return load_settings(env_file)
+
+
+def test_the_example_file_and_the_settings_agree() -> None:
+    assert (ROOT / ".env.example").read_text("utf-8") == example(), "run: python -m parley.example"
+
+
+def test_every_name_of_the_contract_is_a_setting_and_no_other() -> None:
+    assert sorted(known_names()) == sorted(CONTRACT_NAMES)
+
+
+def test_the_example_file_loads_to_the_defaults(tmp_path: Path) -> None:
+    assert load_settings(ROOT / ".env.example") == load(tmp_path)
+
+
+def test_defaults_are_those_of_the_contract(tmp_path: Path) -> None:
+    settings = load(tmp_path)
+    assert (settings.host, settings.port) == ("127.0.0.1", 8080)
+    assert (settings.context, settings.parallel, settings.max_queue) == (4096, 4, 64)
+    assert (settings.daily_calls, settings.reset_zone) == (1000, "Europe/London")
+    assert settings.max_body == 2**20
+    assert settings.model == "demo"
+    assert settings.database_url == "sqlite:///data/parley.db"
+    assert settings.system_prompt == DEFAULT_SYSTEM_PROMPT
+    assert settings.mature is False
+
+
+def test_the_environment_goes_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "9000")
+    assert load(tmp_path, "PORT=8000").port == 9000
+
+
+def test_an_empty_value_means_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOST", "")
+    assert load(tmp_path, "DISCORD_TOKEN=").discord_token is None
+    assert load(tmp_path).host == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("PARLEY_MODLE=x", r"PARLEY_MODLE: .*did you mean PARLEY_MODEL\?"),
+        ("PARLEY_NONSENSE=1", r"PARLEY_NONSENSE: there is no such setting"),
+        ("PORT=eighty", r"PORT: must be a whole number"),
+        ("PORT=70000", r"PORT: must be less than or equal to 65535"),
+        ("PARLEY_PARALLEL=0", r"PARLEY_PARALLEL: must be greater"),
+        ("PARLEY_CONTEXT=63", r"PARLEY_CONTEXT: must be greater"),
+        ("PARLEY_RESET_ZONE=Mars/Olympus", r"PARLEY_RESET_ZONE: is no IANA time zone"),
+        ("PARLEY_MATURE=perhaps", r"PARLEY_MATURE: must be true or false"),
+        ("PARLEY_MAX_BODY=large", r"PARLEY_MAX_BODY: must be a size"),
+        ("PARLEY_ENGINE=quantum", r"PARLEY_ENGINE: is no engine"),
+        ("PARLEY_ENGINE=remote", r"PARLEY_ENGINE_URL is not set"),
+        ("PARLEY_ENGINE_URL=http://127.0.0.1:1", r"PARLEY_ENGINE_URL is set but PARLEY_ENGINE is not remote"),
+        ("PARLEY_API_URL=localhost", r"PARLEY_API_URL: is no address"),
+        ("PARLEY_SERVICE_TOKEN=short", r"PARLEY_SERVICE_TOKEN: is too short"),
+        ("DATABASE_URL=mysql://x", r"DATABASE_URL: use sqlite:///PATH"),
+        ("DATABASE_URL=postgres://x", r"DATABASE_URL: PostgreSQL is not in this version"),
+        ("PARLEY_ENGINE=ctransformers", r"PARLEY_ENGINE: only llama\.cpp"),
+        ("PARLEY_LORA=a=b", r"PARLEY_LORA is not in this version"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_the_setting(tmp_path: Path, line: str, expected: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, line)
+    assert re.search(expected, str(caught.value))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_wrong_secret_is_not_repeated(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, "PARLEY_SERVICE_TOKEN=s3cret")
+    assert "s3cret" not in str(caught.value)
+
+
+def test_secrets_do_not_show_in_the_representation(tmp_path: Path) -> None:
+    settings = load(tmp_path, "DISCORD_TOKEN=very-secret-token", "PARLEY_SERVICE_TOKEN=also-very-secret")
+    assert "very-secret" not in repr(settings)
+
+
+def test_an_unreadable_file_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"PORT=\xff\xfe")
+    with pytest.raises(SettingsError, match="must be a UTF-8 text file"):
+        load_settings(tmp_path / ".env")
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [("127.0.0.1", "http://127.0.0.1:8080"), ("0.0.0.0", "http://127.0.0.1:8080"), ("::1", "http://[::1]:8080")],
+)
+def test_the_address_is_one_that_this_machine_reaches(tmp_path: Path, host: str, url: str) -> None:
+    assert load(tmp_path, f"HOST={host}").listening_url() == url

@@ -1,0 +1,122 @@
+"""The real service on a real socket, for every test that talks HTTP: real app, real SQLite file, real engine."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from api.app import create_app
+from api.config import ApiConfig
+from generation.engine import Engine
+from storage.clock import Clock, SystemClock
+from storage.conversations import Conversations
+from storage.database import Database
+from storage.days import DayZone
+from storage.ledger import Ledger
+from storage.notes import Notes
+from storage.tokens import ApiToken, TokenStore
+
+SERVICE_TOKEN = "service-token-of-the-tests"
+MODEL_NAME = "parley-demo"
+
+
+@dataclass(kw_only=True)
+class Service:
+    """A running service and what a test needs to look behind it."""
+
+    url: str
+    app: web.Application
+    session: aiohttp.ClientSession
+    tokens: TokenStore
+    ledger: Ledger
+    conversations: Conversations
+    notes: Notes
+    token: ApiToken
+    secret: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.secret}"}
+
+    async def post(
+        self, path: str, body: Any, *, headers: dict[str, str] | None = None
+    ) -> tuple[int, Any, aiohttp.ClientResponse]:
+        """Send JSON; return status, decoded reply and the response for its headers."""
+        response = await self.session.post(
+            self.url + path, json=body, headers=self.headers if headers is None else headers
+        )
+        async with response:
+            return response.status, await response.json(), response
+
+    async def get(self, path: str, *, headers: dict[str, str] | None = None) -> tuple[int, Any, aiohttp.ClientResponse]:
+        response = await self.session.get(self.url + path, headers=self.headers if headers is None else headers)
+        async with response:
+            is_json = response.content_type == "application/json"
+            return response.status, await (response.json() if is_json else response.text()), response
+
+    async def ask(self, *contents: str, **options: Any) -> dict[str, Any]:
+        """Hold a conversation whose turns alternate, starting with the user; the reply must be a 200."""
+        roles = ("user", "assistant")
+        messages = [{"role": roles[index % 2], "content": content} for index, content in enumerate(contents)]
+        status, reply, _ = await self.post("/ai/chat", {"messages": messages, **options})
+        assert status == 200, reply
+        assert isinstance(reply, dict)
+        return reply
+
+    async def calls_used(self) -> int:
+        return (await self.ledger.usage(self.token.tenant_id)).used_today
+
+
+@asynccontextmanager
+async def running_service(
+    engine: Engine,
+    folder: Path,
+    *,
+    daily_calls: int = 1000,
+    llm_balance: int | None = None,
+    clock: Clock | None = None,
+    zone: str = "Europe/London",
+    **config: Any,
+) -> AsyncIterator[Service]:
+    """Run the service for the block, with one API token."""
+    clock = clock or SystemClock()
+    database = await Database.open(f"sqlite:///{folder}/parley.db")
+    tokens = TokenStore(database, clock=clock)
+    ledger = Ledger(database, zone=DayZone(zone), clock=clock)
+    settings: dict[str, Any] = {
+        "service_token": SERVICE_TOKEN,
+        "model_name": MODEL_NAME,
+        "public_url": "http://127.0.0.1:8080",
+        "daily_calls": 1000,
+        "context_tokens": 4096,
+        "slots": 4,
+        "max_waiting": 64,
+        "max_body_bytes": 2**20,
+    } | config
+    app = create_app(ApiConfig(**settings), engine=engine, tokens=tokens, ledger=ledger, clock=clock)
+    runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=5)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    issued = await tokens.create("tests", daily_calls=daily_calls, llm_balance=llm_balance)
+    session = aiohttp.ClientSession()
+    try:
+        yield Service(
+            url=f"http://127.0.0.1:{runner.addresses[0][1]}",
+            app=app,
+            session=session,
+            tokens=tokens,
+            ledger=ledger,
+            conversations=Conversations(database, clock=clock),
+            notes=Notes(database),
+            token=issued.token,
+            secret=issued.secret,
+        )
+    finally:
+        await session.close()
+        await runner.cleanup()
+        await database.close()

@@ -1,0 +1,78 @@
+"""A clock the tests set, a real database file, and a look for what was left behind."""
+
+import gc
+import threading
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from storage.database import Database
+from storage.days import DayZone
+from storage.ledger import Ledger
+
+
+class ManualClock:
+    """A clock that stands still until it is told to move."""
+
+    def __init__(self, instant: datetime) -> None:
+        self.instant = instant
+
+    def now(self) -> datetime:
+        return self.instant
+
+    def advance(self, step: timedelta) -> None:
+        self.instant += step
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(datetime(2026, 11, 20, 12, 0, tzinfo=UTC))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "data" / "parley.db"
+
+
+@pytest.fixture
+def url(path: Path) -> str:
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def text_file(path: Path) -> Path:
+    """Put something that is no database in the database's place."""
+    path.parent.mkdir()
+    path.write_bytes(b"not a database, but long enough to look at " * 100)
+    return path
+
+
+@pytest.fixture
+async def database(url: str) -> AsyncIterator[Database]:
+    database = await Database.open(url)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def ledger(database: Database, clock: ManualClock) -> Ledger:
+    return Ledger(database, zone=DayZone("Europe/London"), clock=clock)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays_behind() -> Iterator[None]:
+    """Fail a test that leaves a connection's thread running; the collection brings out unclosed connections."""
+    before = set(threading.enumerate())
+    yield
+    gc.collect()
+    left = [thread for thread in set(threading.enumerate()) - before if "_connection_worker" in thread.name]
+    for thread in left:
+        thread.join(timeout=10)
+    assert not [thread for thread in left if thread.is_alive()]
+
+
+def bytes_on_disk(path: Path) -> bytes:
+    """Return everything in the database's folder: the file, its log, its index."""
+    return b"".join(file.read_bytes() for file in sorted(path.parent.iterdir()))
