@@ -76,7 +76,7 @@ async def _read_chat(request: web.Request) -> tuple[ChatRequest, list[str]]:
 
 
 def _take_ignored(body: dict[str, Any]) -> set[str]:
-    ignored = IGNORED_FIELDS & body.keys()
+    ignored = set(IGNORED_FIELDS & body.keys())
     for name in ignored:
         del body[name]
     return ignored

@@ -69,7 +69,7 @@ def _operation(route: Route) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "summary": route.summary,
         "tags": [route.tag],
-        "operationId": route.handler.__name__,  # type: ignore[attr-defined]
+        "operationId": route.handler.__name__,
         "responses": {"200": _success(route)} | {str(status): _failure(route, status) for status in route.errors},
     }
     if 302 in route.errors:

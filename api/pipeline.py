@@ -14,7 +14,7 @@ from api.allowance import Allowance, Call
 from api.errors import timed_out
 from api.queue import RequestQueue
 from generation.engine import Engine, Finished, Message, Piece, SamplingOptions
-from generation.fitting import FittedPrompt, fit_to_context
+from generation.fitting import ContextFitter, FittedPrompt
 
 UNTIL_STOP = -1
 UNTIL_CONTEXT_IS_FULL = -2
@@ -58,6 +58,7 @@ class Pipeline:
         deadline_seconds: float,
     ) -> None:
         self._engine = engine
+        self._fitter = ContextFitter(engine)
         self._allowance = allowance
         self._engine_wait_seconds = engine_wait_seconds
         self._deadline_seconds = deadline_seconds
@@ -66,12 +67,7 @@ class Pipeline:
     async def fit(self, job: Job) -> FittedPrompt:
         """Render and tokenize a job's messages, dropping leading turns that do not fit."""
         await self._engine.wait_until_ready(self._engine_wait_seconds)
-        return await fit_to_context(
-            job.messages,
-            engine=self._engine,
-            context_tokens=job.context_tokens,
-            reply_tokens=_reserve(job),
-        )
+        return await self._fitter.fit(job.messages, context_tokens=job.context_tokens, reply_tokens=_reserve(job))
 
     async def count_text(self, text: str) -> int:
         """Count the LLM tokens of a plain text."""

@@ -33,17 +33,21 @@ def _is_name_character(character: str) -> bool:
     return character == _ZERO_WIDTH_JOINER or unicodedata.category(character)[0] != "C"
 
 
-def clean_name(display_name: str) -> str:
-    """Return one line of at most 32 characters without a colon, so that `name: text` has one meaning."""
-    composed = unicodedata.normalize("NFC", display_name)
+def _one_readable_line(name: str) -> str:
+    composed = unicodedata.normalize("NFC", name.encode("utf-8", "ignore").decode("utf-8"))
     one_line = " ".join(re.sub(r"[:\uFF1A]", " ", composed).split())
     kept = "".join(filter(_is_name_character, one_line))
-    return kept[:MAX_NAME_CHARACTERS].strip(" " + _ZERO_WIDTH_JOINER) or NAMELESS
+    return kept[:MAX_NAME_CHARACTERS].strip(" " + _ZERO_WIDTH_JOINER)
+
+
+def clean_name(display_name: str) -> str:
+    """Return one line of at most 32 characters without a colon, so that `name: text` has one meaning."""
+    return _one_readable_line(display_name) or NAMELESS
 
 
 def clean_token_name(name: str) -> str:
     """Return a name that is safe inside bold text and code: no Markdown, no mention, one line; may be empty."""
-    return re.sub(r"[`*_~|<>@#\\\[\]()]", "", clean_name(name)).strip() if name.strip() else ""
+    return re.sub(r"[`*_~|<>@#\\\[\]()]", "", _one_readable_line(name)).strip()
 
 
 def spoken(speaker: str, text: str) -> str:

@@ -24,7 +24,7 @@ _LOST = "the connection to the model was lost"
 
 
 class EngineRefusedError(Exception):
-    """The server answered with an error. `status` is HTTP's; `detail` is the server's text and stays in this package."""
+    """The server answered with an error. `status` is HTTP's; `detail`, the server's text, stays in this package."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(f"status {status}")
@@ -61,12 +61,11 @@ class EngineClient:
 
         Raises `EngineRefusedError` for an error reply and for an error event.
         """
-        async with self._request("POST", path, body) as response:
-            async with aclosing(_events(response.content)) as events:
-                async for event in events:
-                    if "error" in event:
-                        raise _refusal(event, 500)
-                    yield event
+        async with self._request("POST", path, body) as response, aclosing(_events(response.content)) as events:
+            async for event in events:
+                if "error" in event:
+                    raise _refusal(event, 500)
+                yield event
 
     async def _whole(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
         async with self._request(method, path, body) as response:
@@ -105,7 +104,7 @@ def _refusal(document: object, status: int) -> EngineRefusedError:
     return EngineRefusedError(status, str(error or ""))
 
 
-def _parsed(data: bytes) -> object:
+def _parsed(data: bytes | bytearray) -> object:
     try:
         document: object = json.loads(data)
     except ValueError:

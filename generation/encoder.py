@@ -4,7 +4,7 @@ Owns: the order of the steps (mark, render, cut, tokenize) and what to try when 
 roles. Does not own: the engine's HTTP interface, which it is given as a `Tokenizer`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import Protocol
@@ -32,17 +32,16 @@ class Tokenizer(Protocol):
 class PromptEncoder:
     """Encodes conversations and plain texts for one loaded model.
 
-    `separator` is the id and text of a control token, for vocabularies whose tokenizer begins every text with a space
-    of its own (SentencePiece's dummy prefix); None where the tokenizer adds nothing.
+    `separators` are ids and texts of control tokens, for vocabularies whose tokenizer begins every text with a space of
+    its own (SentencePiece's dummy prefix); None where the tokenizer adds nothing.
     """
 
     def __init__(
-        self, tokenizer: Tokenizer, control_texts: ControlTexts, *, separators: Sequence[tuple[int, str]] = ()
+        self, tokenizer: Tokenizer, control_texts: ControlTexts, *, separators: Sequence[tuple[int, str]] | None = None
     ) -> None:
         self._tokenizer = tokenizer
         self._control_texts = control_texts
         self._separators = separators
-        self._guard: list[int] | None = None
 
     async def encode_chat(self, messages: Sequence[Message]) -> list[int]:
         """Render and tokenize a conversation; control tokens written in contents stay text.
@@ -50,11 +49,11 @@ class PromptEncoder:
         Raises `TemplateRefusedError`.
         """
         prompt = await self._render(messages)
-        return await self._encode(cut(prompt, self._control_texts), add_special=True)
+        return await self._encode(cut(prompt, self._control_texts), is_prompt=True)
 
     async def encode_text(self, text: str) -> list[int]:
         """Tokenize plain text."""
-        return await self._encode(cut(MarkedPrompt(text, ((0, len(text)),)), self._control_texts), add_special=False)
+        return await self._encode(cut(MarkedPrompt(text, ((0, len(text)),)), self._control_texts), is_prompt=False)
 
     async def _render(self, messages: Sequence[Message]) -> MarkedPrompt:
         refusal: TemplateRefusedError | None = None
@@ -74,15 +73,45 @@ class PromptEncoder:
             raise TemplateRefusedError("the template changes contents in a way that cannot be followed")
         return prompt
 
-    async def _encode(self, fragments: Sequence[str], *, add_special: bool) -> list[int]:
-        if len(fragments) == 1:
-            return await self._tokenizer.tokenize(fragments[0], add_special=add_special, parse_special=add_special)
-        if not self._separators:
-            return await self._tokenizer.tokenize(fragments, add_special=add_special, parse_special=add_special)
-        return await self._encode_guarded(fragments, add_special=add_special)
+    async def _encode(self, fragments: Sequence[str], *, is_prompt: bool) -> list[int]:
+        if len(fragments) == 1 or self._separators is None:
+            content = fragments[0] if len(fragments) == 1 else fragments
+            return await self._tokenizer.tokenize(content, add_special=is_prompt, parse_special=is_prompt)
+        return await self._encode_guarded(fragments, is_prompt=is_prompt)
 
-    async def _encode_guarded(self, fragments: Sequence[str], *, add_special: bool) -> list[int]:
-        ...
+    async def _encode_guarded(self, fragments: Sequence[str], *, is_prompt: bool) -> list[int]:
+        """Tokenize fragments in one call, yet without the space that would begin each but the first."""
+        guard = await self._tokenizer.tokenize(_GUARD)
+        text = "".join(fragments)
+        separator = next((token for token, written in self._separators or () if written not in text), None)
+        if separator is None:
+            parts = [await self._tokenize_one(part, at, is_prompt=is_prompt) for at, part in enumerate(fragments)]
+        else:
+            content: list[str | int] = [fragments[0]]
+            for fragment in fragments[1:]:
+                content += [separator, _GUARD + fragment]
+            tokens = await self._tokenizer.tokenize(content, add_special=is_prompt, parse_special=is_prompt)
+            parts = _split(tokens, separator)
+        return parts[0] + [token for part in parts[1:] for token in _without_guard(part, guard)]
+
+    async def _tokenize_one(self, fragment: str, at: int, *, is_prompt: bool) -> list[int]:
+        text = _GUARD + fragment if at else fragment
+        return await self._tokenizer.tokenize(text, add_special=is_prompt and not at, parse_special=is_prompt)
+
+
+def _split(tokens: Sequence[int], separator: int) -> list[list[int]]:
+    parts: list[list[int]] = [[]]
+    for token in tokens:
+        if token == separator:
+            parts.append([])
+        else:
+            parts[-1].append(token)
+    return parts
+
+
+def _without_guard(tokens: list[int], guard: list[int]) -> list[int]:
+    """Take the guard off; one that a vocabulary joins with what follows stays, as a line end more."""
+    return tokens[len(guard) :] if tokens[: len(guard)] == guard else tokens
 
 
 def _role_orders(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
@@ -107,8 +136,9 @@ def _fold_system(messages: Sequence[Message]) -> list[Message]:
     """Put system texts before the first user message, for templates that know no system role."""
     system = [message for message in messages if message.role == "system"]
     others = _merge_neighbours([message for message in messages if message.role != "system"])
-    first_user = next((at for at, message in enumerate(others) if message.role == "user"), None)
     text = "\n\n".join(message.content for message in system)
-    if first_user is None:
-        return [Message("user", text), *others]
-    ...
+    for at, message in enumerate(others):
+        if message.role == "user":
+            others[at] = replace(message, content=f"{text}\n\n{message.content}")
+            return others
+    return [Message("user", text), *others]

@@ -95,7 +95,7 @@ class _Reader:
         return self._data[start : start + length]
 
     def strings(self, count: int) -> list[bytes]:
-        """The same as `string` again and again, written out: this loop is where the time goes."""
+        """Read as `string` does, again and again; written out because this loop is where the time goes."""
         data, offset, size = self._data, self.offset, self._size
         length_at = struct.Struct("<Q").unpack_from
         found = []
@@ -133,7 +133,7 @@ class _Reader:
 def read_gguf_header(path: Path) -> GgufHeader:
     """Read and check the header of a model file.
 
-    Raises `ModelError` when there is no such file, it cannot be read, is not a GGUF of a language model, or is cut short.
+    Raises `ModelError` when there is no such file, it cannot be read, is no GGUF of a language model, or is cut short.
     """
     try:
         size_bytes = path.stat().st_size

@@ -4,8 +4,8 @@ llama.cpp's server tokenizes a rendered prompt with special tokens on, so a mess
 forged system turn would be obeyed (https://github.com/ggml-org/llama.cpp/issues/24382). Here every content is marked
 before the chat template is rendered, so that the rendered prompt tells which characters came from people. Wherever a
 control token's text takes in at least one such character, the prompt is cut inside that text; the fragments are
-tokenized apart, so that no fragment spells the token, and the model reads exactly the same characters. This also finds a
-control text that only arises where two contents, or a content and the template, meet.
+tokenized apart, so that no fragment spells the token, and the model reads exactly the same characters. This also finds
+a control text that only arises where two contents, or a content and the template, meet.
 
 Owns: finding and cutting. Does not own: which texts are control tokens (`vocabulary.py`), rendering and tokenizing
 (`encoder.py`).
@@ -17,6 +17,7 @@ import secrets
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from generation.engine import Message
 
@@ -143,4 +144,4 @@ def cut(prompt: MarkedPrompt, control_texts: ControlTexts) -> list[str]:
         # After the first character from people, or where the template's characters end: both lie inside the text.
         cuts.add(start + 1 if starts[span] <= start else starts[span])
     borders = [0, *sorted(cuts), len(prompt.text)]
-    return [prompt.text[a:b] for a, b in zip(borders, borders[1:], strict=False)]
+    return [prompt.text[a:b] for a, b in pairwise(borders)]

@@ -5,12 +5,13 @@ a training that goes on from a checkpoint sees the batches it would have seen.
 """
 
 import multiprocessing
+import queue
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import numpy
+import numpy as np
 from numpy.typing import NDArray
 
 from models.dialogues import exchanges, set_scene
@@ -37,12 +38,12 @@ class Phase:
 class Batch:
     """Tokens by row, one more than the block, and the weight of each as a thing to predict."""
 
-    tokens: NDArray[numpy.int64]
-    weights: NDArray[numpy.float32]
+    tokens: NDArray[np.int64]
+    weights: NDArray[np.float32]
 
 
 def fill_block(tokenizer: Tokenizer, seed: str, length: int) -> tuple[list[int], list[float]]:
-    """One conversation that goes on until it fills the block."""
+    """Let one conversation go on until it fills the block."""
     scene = set_scene(Draw(seed))
     stream = exchanges(scene)
     first = next(stream)
@@ -59,14 +60,14 @@ def fill_block(tokenizer: Tokenizer, seed: str, length: int) -> tuple[list[int],
 
 
 def make_batch(tokenizer: Tokenizer, seed: str, step: int, phase: Phase) -> Batch:
-    """The batch of one step."""
+    """Make the batch of one step."""
     rows = [fill_block(tokenizer, f"{seed} {step} {row}", phase.block + 1) for row in range(phase.rows)]
-    tokens = numpy.array([ids for ids, _ in rows], dtype=numpy.int64)
-    return Batch(tokens, numpy.array([weights for _, weights in rows], dtype=numpy.float32))
+    tokens = np.array([ids for ids, _ in rows], dtype=np.int64)
+    return Batch(tokens, np.array([weights for _, weights in rows], dtype=np.float32))
 
 
 def phase_of(phases: tuple[Phase, ...], step: int) -> Phase:
-    """The phase a step belongs to."""
+    """Find the phase a step belongs to."""
     for phase in phases:
         if step < phase.steps:
             return phase
@@ -75,7 +76,7 @@ def phase_of(phases: tuple[Phase, ...], step: int) -> Phase:
 
 
 def batches(vocabulary: Path, seed: str, phases: tuple[Phase, ...], start: int) -> Iterator[Batch]:
-    """The batches from a step to the end of the last phase."""
+    """Give the batches from a step to the end of the last phase."""
     context = multiprocessing.get_context("spawn")
     ready: multiprocessing.Queue[Batch] = context.Queue(_AHEAD)
     last = sum(phase.steps for phase in phases)
@@ -94,4 +95,17 @@ def _make(
 ) -> None:
     tokenizer = Tokenizer(vocabulary)
     for step in range(start, sum(phase.steps for phase in phases)):
-        ready.put(make_batch(tokenizer, seed, step, phase_of(phases, step)))
+        _hand_over(ready, make_batch(tokenizer, seed, step, phase_of(phases, step)))
+
+
+def _hand_over(ready: "multiprocessing.Queue[Batch]", batch: Batch) -> None:
+    """Wait for room, but not longer than the process that reads lives."""
+    reader = multiprocessing.parent_process()
+    while True:
+        try:
+            ready.put(batch, timeout=5)
+        except queue.Full:
+            if reader is None or not reader.is_alive():
+                raise SystemExit from None
+        else:
+            return

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import gguf
-import numpy
+import numpy as np
 import sentencepiece as spm
 import torch
 from gguf import GGMLQuantizationType, LlamaFileType, TokenType
@@ -80,9 +80,9 @@ def _add_vocabulary(writer: gguf.GGUFWriter, pieces: spm.SentencePieceProcessor)
     writer.add_eos_token_id(pieces.piece_to_id(END))
     writer.add_eot_token_id(pieces.piece_to_id(END))
     writer.add_unk_token_id(pieces.unk_id())
-    writer.add_add_bos_token(True)
-    writer.add_add_eos_token(False)
-    writer.add_add_space_prefix(False)
+    writer.add_add_bos_token(value=True)
+    writer.add_add_eos_token(value=False)
+    writer.add_add_space_prefix(value=False)
     writer.add_chat_template(CHAT_TEMPLATE)
 
 
@@ -112,15 +112,15 @@ def _add_weights(writer: gguf.GGUFWriter, weights: Weights, shape: Shape) -> Non
                 _add_matrix(writer, name, weight)
 
 
-def interleaved(weight: NDArray[numpy.float32], heads: int) -> NDArray[numpy.float32]:
-    """The rows of each head reordered so that channels turned together are neighbours, as llama.cpp expects."""
+def interleaved(weight: NDArray[np.float32], heads: int) -> NDArray[np.float32]:
+    """Reorder the rows of each head so that channels turned together are neighbours, as llama.cpp expects."""
     rows, columns = weight.shape
     return weight.reshape(heads, 2, rows // heads // 2, columns).swapaxes(1, 2).reshape(rows, columns)
 
 
-def _add_matrix(writer: gguf.GGUFWriter, name: str, weight: NDArray[numpy.float32]) -> None:
+def _add_matrix(writer: gguf.GGUFWriter, name: str, weight: NDArray[np.float32]) -> None:
     kind = GGMLQuantizationType.Q8_0
-    writer.add_tensor(name, gguf.quants.quantize(numpy.ascontiguousarray(weight), kind), raw_dtype=kind)
+    writer.add_tensor(name, gguf.quants.quantize(np.ascontiguousarray(weight), kind), raw_dtype=kind)
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ TWO_SPEAKERS_SHARE: Final = 0.5
 
 
 def about(scene: Scene) -> Exchange:
-    """A question about Parley or the model."""
+    """Ask about Parley or the model."""
     reply = scene.draw.pick(tuple(ABOUT))
     return scene.ask("about", ABOUT[reply], reply)
 
@@ -81,7 +81,7 @@ class Dialogue:
     exchanges: tuple[Exchange, ...]
 
     def messages(self) -> list[Message]:
-        """The dialogue as chat messages."""
+        """Write the dialogue as chat messages."""
         messages = [{"role": "system", "content": self.system}] if self.system is not None else []
         for exchange in self.exchanges:
             messages.append({"role": "user", "content": exchange.user})
@@ -97,7 +97,7 @@ class Stage:
         self._weights = tuple(skills.values())
 
     def next(self, scene: Scene) -> Exchange:
-        """One exchange of a kind drawn by weight, by one of the scene's speakers."""
+        """Make one exchange of a kind drawn by weight."""
         (skill,) = scene.draw.rng.choices(self._skills, self._weights)
         return skill(scene)
 
@@ -107,7 +107,7 @@ _OPENING: Final = Stage(_OPENERS)
 
 
 def set_scene(draw: Draw) -> Scene:
-    """A new conversation: its system prompt and its speakers."""
+    """Begin a conversation: its system prompt and its speakers."""
     scene = Scene(draw)
     persona.cast(scene)
     if draw.chance(TAGGED_SHARE):
@@ -125,7 +125,7 @@ def next_speaker(scene: Scene) -> None:
 
 
 def exchanges(scene: Scene) -> Iterator[Exchange]:
-    """The endless exchanges of a conversation."""
+    """Give the endless exchanges of a conversation."""
     if scene.draw.chance(_OPENER_SHARE):
         yield _OPENING.next(scene)
     while True:
@@ -134,7 +134,7 @@ def exchanges(scene: Scene) -> Iterator[Exchange]:
 
 
 def dialogue(seed: str, length: int) -> Dialogue:
-    """A training dialogue of so many exchanges."""
+    """Make a training dialogue of so many exchanges."""
     scene = set_scene(Draw(seed))
     stream = exchanges(scene)
     made = tuple(next(stream) for _ in range(length))

@@ -9,13 +9,13 @@ import zlib
 from collections.abc import Sequence
 from typing import Final, TypeVar
 
-from models.words import ADJECTIVES, FIRST_NAMES, ROLES, TOWNS
+from models.words import ADJECTIVES, FIRST_NAMES, ROLES, TOWNS, words
 
 T = TypeVar("T")
 
-NUMBER_WORDS: Final = tuple(
+NUMBER_WORDS: Final = words(
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
-    " eighteen nineteen twenty".split()
+    " eighteen nineteen twenty"
 )
 
 HELD_OUT_ONE_IN: Final = 10
@@ -44,31 +44,31 @@ def number_held_out(number: int) -> bool:
 class Draw:
     """A source of random choices that stays inside, or outside, the held-out class."""
 
-    def __init__(self, seed: str, held_out: bool = False) -> None:
+    def __init__(self, seed: str, *, held_out: bool = False) -> None:
         self.rng = random.Random(seed)
         self.held_out = held_out
 
     def chance(self, probability: float) -> bool:
-        """True with the given probability."""
+        """Decide with the given probability."""
         return self.rng.random() < probability
 
     def pick(self, options: Sequence[T]) -> T:
-        """One of the options, each as likely."""
+        """Draw one of the options, each as likely."""
         return options[int(self.rng.random() * len(options))]
 
     def below(self, low: int, high: int) -> int:
-        """A whole number from low to high, both included."""
+        """Draw a whole number from low to high, both included."""
         return low + int(self.rng.random() * (high - low + 1))
 
     def invented(self, shortest: int = 3, longest: int = 9) -> str:
-        """An invented lower-case word of the right class, half of them spelt letter by letter."""
+        """Invent a lower-case word of the right class, half of them letter by letter."""
         while True:
             word = self._letters(self.below(shortest, longest)) if self.chance(0.5) else self._syllables()
             if in_held_out_class(word) == self.held_out:
                 return word
 
     def name(self) -> str:
-        """A name of the right class: a common one or an invented one, mostly with a capital letter."""
+        """Draw a name of the right class: a common one or an invented one, mostly with a capital letter."""
         if self.chance(0.6):
             return self.cased(self.invented().capitalize())
         while True:
@@ -77,7 +77,7 @@ class Draw:
                 return self.cased(name)
 
     def handle(self) -> str:
-        """A speaker's name as chat programs show them: a name, sometimes decorated."""
+        """Draw a speaker's name as chat programs show them: a name, sometimes decorated."""
         name = self.name()
         if self.chance(0.75):
             return name
@@ -86,14 +86,14 @@ class Draw:
         return handle if in_held_out_class(handle) == self.held_out else name
 
     def cased(self, name: str) -> str:
-        """The name as casual writers type it: now and then in lower case or capitals."""
+        """Type the name as casual writers do: now and then in lower case or capitals."""
         roll = self.rng.random()
         if roll < 0.15:
             return name.lower()
         return name.upper() if roll < 0.18 else name
 
     def number(self, low: int, high: int) -> int:
-        """A number from low to high; a held-out source prefers held-out numbers where there are any."""
+        """Draw a number from low to high; a held-out source prefers held-out numbers where there are any."""
         for _ in range(60):
             number = self.below(low, high)
             if number_held_out(number) == self.held_out:
@@ -108,11 +108,11 @@ class Draw:
         return kept_back == self.held_out
 
     def adjective(self) -> str:
-        """An adjective for a persona; some are invented so that copying one is learnt, not recalled."""
+        """Draw an adjective for a persona; some are invented so that copying one is learnt, not recalled."""
         return self.invented(4, 9) if self.chance(0.25) else self.pick(ADJECTIVES)
 
     def role(self) -> str:
-        """A role for a persona; some are invented or combined."""
+        """Draw a role for a persona; some are invented or combined."""
         roll = self.rng.random()
         if roll < 0.08:
             return self.invented(4, 9)
@@ -134,11 +134,11 @@ class Draw:
 
 
 def in_words(number: int) -> str:
-    """A number up to twenty as a word, a larger one in digits."""
+    """Write a number up to twenty as a word, a larger one in digits."""
     return NUMBER_WORDS[number] if number < len(NUMBER_WORDS) else str(number)
 
 
 def with_article(noun: str) -> str:
-    """The noun with "a" or "an" before it, chosen by its first letter and a few exceptions."""
+    """Put "a" or "an" before a noun, chosen by its first letter and a few exceptions."""
     vowel = noun[:1].lower() in "aeiou" and not noun.lower().startswith("uni")
     return ("an " if vowel or noun.lower().startswith("honest") else "a ") + noun

@@ -51,7 +51,9 @@ async def llama(model: Path, sampling: Sampling) -> AsyncIterator[Ask]:
     """Serve a model file and give a way to ask it."""
     with tempfile.TemporaryDirectory(prefix="parley-") as folder:
         socket, key = str(Path(folder) / "engine.sock"), secrets.token_urlsafe(32)
-        server = multiprocessing.get_context("spawn").Process(target=_serve, args=(str(model), socket, key), daemon=True)
+        server = multiprocessing.get_context("spawn").Process(
+            target=_serve, args=(str(model), socket, key), daemon=True
+        )
         server.start()
         try:
             headers = {"Authorization": f"Bearer {key}"}
@@ -71,7 +73,7 @@ async def parley(url: str, token: str, sampling: Sampling) -> AsyncIterator[Ask]
 
 
 def _serve(model: str, socket: str, key: str) -> None:
-    import xllamacpp
+    import xllamacpp  # noqa: PLC0415 - only this process needs the engine
 
     params = xllamacpp.CommonParams()
     params.model.path = model

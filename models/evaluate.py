@@ -52,13 +52,13 @@ class Report:
             self.misses.append(Miss(dialogue, reply))
 
     def table(self) -> str:
-        """A line for each kind and one for all of them."""
+        """Write a line for each kind and one for all of them."""
         rows = [(kind, self.right[kind], count) for kind, count in self.asked.items()]
         rows.append(("all", self.right.total(), self.asked.total()))
         return "\n".join(f"{kind:<24}{right:>5} of {count:>3}{right / count:>8.1%}" for kind, right, count in rows)
 
     def summary(self) -> dict[str, object]:
-        """The numbers, for programs."""
+        """Give the numbers, for programs."""
         kinds = {kind: [self.right[kind], count] for kind, count in self.asked.items()}
         return {"right": self.right.total(), "of": self.asked.total(), "share": round(self.share, 4), "kinds": kinds}
 
@@ -78,7 +78,7 @@ async def score(ask: Ask, dialogues: Sequence[HeldOut]) -> Report:
     return report
 
 
-def show(report: Report, misses: bool) -> None:
+def show(report: Report, *, misses: bool) -> None:
     """Print the table, the misses if asked for, and a last line for programs."""
     if misses:
         for miss in report.misses:
@@ -90,7 +90,7 @@ def show(report: Report, misses: bool) -> None:
 
 def main() -> None:
     """Measure a model file in an engine of its own, or whatever a running Parley serves."""
-    from models import engine
+    from models import engine  # noqa: PLC0415 - scoring alone needs no engine
 
     parser = argparse.ArgumentParser(description="Measure the demonstration model on the held-out dialogues.")
     parser.add_argument("--model", type=Path, default=Path(__file__).with_name("demo.gguf"))
@@ -109,7 +109,7 @@ def main() -> None:
         async with engine.llama(options.model, sampling) as ask:
             return await score(ask, dialogues)
 
-    show(asyncio.run(measure()), options.misses)
+    show(asyncio.run(measure()), misses=options.misses)
 
 
 if __name__ == "__main__":

@@ -82,19 +82,19 @@ class HeldOut:
 
 
 def held_out() -> Iterator[HeldOut]:
-    """All held-out dialogues, the same ones every time."""
+    """Make all held-out dialogues, the same ones every time."""
     for kind in KINDS:
         for number in range(kind.count):
             yield _of_kind(kind, f"{SEED} {kind.name} {number}")
 
 
 def read(path: Path = PATH) -> list[HeldOut]:
-    """The dialogues of a file."""
+    """Read the dialogues of a file."""
     return [HeldOut(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def lines() -> str:
-    """The dialogues as the file has them."""
+    """Write the dialogues as the file has them."""
     return "".join(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in held_out())
 
 
@@ -111,7 +111,7 @@ def _of_kind(kind: Kind, seed: str) -> HeldOut:
 
 
 def _before(scene: Scene, kind: Kind) -> list[Exchange]:
-    """The exchanges before the last one; where memory is asked, they begin with something told."""
+    """Make the exchanges before the last one; where memory is asked, they begin with something told."""
     count = scene.draw.below(kind.fewest, kind.most)
     told = [memory.tell(scene)] if kind.name.startswith("memory") else []
     stream = exchanges(scene)

@@ -108,7 +108,7 @@ _LEGS: Final = (
 
 
 def next_in_order(scene: Scene) -> Exchange:
-    """The day, month or letter after or before another."""
+    """Ask for the day, month or letter after or before another."""
     draw = scene.draw
     letters = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
     kind, ring = draw.pick((("day", DAYS), ("month", MONTHS), ("letter", letters)))
@@ -122,26 +122,26 @@ def next_in_order(scene: Scene) -> Exchange:
 
 
 def opposite(scene: Scene) -> Exchange:
-    """The opposite of a word."""
+    """Ask for the opposite of a word."""
     word = scene.draw.pick(tuple(_OPPOSITE))
     return scene.ask("knowledge", _OPPOSITE_OF, f"The opposite of {word} is {_OPPOSITE[word]}.", x=word)
 
 
 def colour(scene: Scene) -> Exchange:
-    """The colour of a thing."""
+    """Ask for the colour of a thing."""
     thing = scene.draw.pick(tuple(_COLOUR_OF))
     return scene.ask("knowledge", _COLOUR, f"{thing[0].upper() + thing[1:]} is {_COLOUR_OF[thing]}.", x=thing)
 
 
 def sound(scene: Scene) -> Exchange:
-    """The sound an animal makes."""
+    """Ask for the sound an animal makes."""
     animal = scene.draw.pick(tuple(_SOUND_OF))
     reply = f"{with_article(animal).capitalize()} says {_SOUND_OF[animal]}."
     return scene.ask("knowledge", _SOUND, reply, x=animal, a=with_article(animal))
 
 
 def legs(scene: Scene) -> Exchange:
-    """The number of an animal's legs."""
+    """Ask for the number of an animal's legs."""
     animal = scene.draw.pick(tuple(_LEGS_OF))
     number = str(_LEGS_OF[animal] or "no")
     reply = f"{with_article(animal).capitalize()} has {number} legs."

@@ -7,7 +7,8 @@ models.facts'.
 from dataclasses import dataclass
 from typing import Final
 
-from models.facts import COMMON, FACTS, FAVOURITE_FACTS, Fact
+from models.fact import Fact
+from models.facts import COMMON, FACTS, FAVOURITE_FACTS
 from models.scene import Exchange, Scene, Speaker
 
 _EVERYTHING: Final = (
@@ -52,12 +53,12 @@ class _Chosen:
 
 
 def tell(scene: Scene) -> Exchange:
-    """A speaker tells a fact."""
+    """Let a speaker tell a fact."""
     return _told(scene, _choose(scene, fresh=scene.draw.chance(0.85)))
 
 
 def tell_two(scene: Scene) -> Exchange:
-    """A speaker tells two facts at once, or tells one and asks for it at once."""
+    """Let a speaker tell two facts at once, or tell one and ask for it at once."""
     if scene.draw.chance(0.2):
         return _tell_and_ask(scene)
     while True:
@@ -80,7 +81,7 @@ def _tell_and_ask(scene: Scene) -> Exchange:
 
 
 def last_said(scene: Scene) -> Exchange:
-    """A user asks what was said last."""
+    """Let a speaker ask what they said last."""
     said = scene.speaker.last_said
     reply = "You have not said anything yet." if said is None else f"You said: {said}"
     if said is not None and len(said) > _LONGEST_QUOTED:
@@ -89,7 +90,7 @@ def last_said(scene: Scene) -> Exchange:
 
 
 def ask(scene: Scene) -> Exchange:
-    """A speaker asks for a fact they told, or now and then for one they did not."""
+    """Let a speaker ask for a fact they told, or now and then for one they did not."""
     known = list(scene.speaker.facts)
     if known and scene.draw.chance(0.85):
         return _asked(scene, scene.draw.pick(known))
@@ -97,13 +98,13 @@ def ask(scene: Scene) -> Exchange:
 
 
 def ask_told(scene: Scene) -> Exchange:
-    """A speaker asks for a fact they told; where there is none, they tell one instead."""
+    """Let a speaker ask for a fact they told; where there is none, they tell one instead."""
     known = list(scene.speaker.facts)
     return _asked(scene, scene.draw.pick(known)) if known else tell(scene)
 
 
 def ask_other(scene: Scene) -> Exchange:
-    """One speaker asks for a fact another speaker told."""
+    """Let one speaker ask for a fact another speaker told."""
     others = [(other, key) for other in scene.speakers if other is not scene.speaker for key in other.facts]
     usable = [(other, key) for other, key in others if _find(key).fact.others]
     if not usable:
@@ -116,14 +117,14 @@ def ask_other(scene: Scene) -> Exchange:
 
 
 def everything(scene: Scene) -> Exchange:
-    """A speaker asks for all that is known about them."""
+    """Let a speaker ask for all that is known about them."""
     if len(scene.speaker.facts) > _MOST_LISTED:
         return ask_told(scene)
     answers = [_answer(_find(key), scene.speaker) for key in scene.speaker.facts]
     return scene.ask("memory", _EVERYTHING, " ".join(answers) or "You have not told me anything about you yet.")
 
 
-def _choose(scene: Scene, fresh: bool) -> _Chosen:
+def _choose(scene: Scene, *, fresh: bool) -> _Chosen:
     draw = scene.draw
     while True:
         roll = draw.rng.random()

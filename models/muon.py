@@ -19,7 +19,7 @@ _MATCH: Final = 0.2
 
 
 def orthogonal(stack: Tensor) -> Tensor:
-    """The nearest orthogonal matrix to each in the stack, roughly; none may have more rows than columns."""
+    """Find roughly the nearest orthogonal matrix to each in the stack; none may have more rows than columns."""
     a, b, c = _COEFFICIENTS
     x = stack.bfloat16()
     x = x / (x.flatten(1).norm(dim=1).view(-1, 1, 1) + 1e-7)
@@ -29,30 +29,30 @@ def orthogonal(stack: Tensor) -> Tensor:
     return x.to(stack.dtype)
 
 
-class Muon(torch.optim.Optimizer):
+class Muon(torch.optim.Optimizer):  # type: ignore[misc]
     """Momentum made orthogonal."""
 
     def __init__(self, matrices: Iterable[Tensor], lr: float, decay: float, momentum: float = 0.95) -> None:
         super().__init__(list(matrices), {"lr": lr, "decay": decay, "momentum": momentum})
 
-    @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
+    def step(self) -> None:
         """Update every matrix from its gradient."""
-        for group in self.param_groups:
-            by_shape: dict[tuple[int, int], list[Tensor]] = {}
-            for matrix in group["params"]:
-                rows, columns = matrix.shape
-                by_shape.setdefault((min(rows, columns), max(rows, columns)), []).append(matrix)
-            for matrices in by_shape.values():
-                self._step_together(matrices, group["lr"], group["decay"], group["momentum"])
+        with torch.no_grad():
+            for group in self.param_groups:
+                by_shape: dict[tuple[int, int], list[Tensor]] = {}
+                for matrix in group["params"]:
+                    rows, columns = matrix.shape
+                    by_shape.setdefault((min(rows, columns), max(rows, columns)), []).append(matrix)
+                for matrices in by_shape.values():
+                    self._step_together(matrices, group["lr"], group["decay"], group["momentum"])
 
     def _step_together(self, matrices: list[Tensor], rate: float, decay: float, momentum: float) -> None:
         ahead = [_wide(self._with_momentum(matrix, momentum)) for matrix in matrices]
         updates = orthogonal(torch.stack(ahead))
         for matrix, update in zip(matrices, updates, strict=True):
             matrix.mul_(1 - rate * decay)
-            update = update if matrix.shape == update.shape else update.mT
-            matrix.add_(update, alpha=-rate * _MATCH * max(matrix.shape) ** 0.5)
+            shaped = update if matrix.shape == update.shape else update.mT
+            matrix.add_(shaped, alpha=-rate * _MATCH * max(matrix.shape) ** 0.5)
 
     def _with_momentum(self, matrix: Tensor, momentum: float) -> Tensor:
         state = self.state[matrix]

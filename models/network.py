@@ -25,7 +25,7 @@ class Shape:
 
 
 def rope_table(shape: Shape) -> Tensor:
-    """The rotation of every pair of a head's channels at every position: cosines, then sines."""
+    """Compute the rotation of a head's channels at every position: cosines, then sines."""
     size = shape.width // shape.heads
     rates = shape.rope_base ** (-torch.arange(0, size, 2, dtype=torch.float32) / size)
     angles = torch.outer(torch.arange(shape.context, dtype=torch.float32), rates)
@@ -42,7 +42,7 @@ def rotate(heads: Tensor, table: Tensor) -> Tensor:
     return torch.cat((first * cos - second * sin, first * sin + second * cos), dim=-1)
 
 
-class Layer(nn.Module):
+class Layer(nn.Module):  # type: ignore[misc]
     """Attention and a gated feed-forward part, each behind a norm and added to what came in."""
 
     def __init__(self, shape: Shape) -> None:
@@ -60,7 +60,7 @@ class Layer(nn.Module):
         self.down = nn.Linear(shape.feed_forward, width, bias=False)
 
     def forward(self, stream: Tensor, table: Tensor) -> Tensor:
-        """One layer's step."""
+        """Take one layer's step."""
         stream = stream + self._attend(self.attention_norm(stream), table)
         normed = self.feed_norm(stream)
         fed: Tensor = self.down(functional.silu(self.gate(normed)) * self.up(normed))
@@ -77,7 +77,7 @@ class Layer(nn.Module):
         return joined
 
 
-class Network(nn.Module):
+class Network(nn.Module):  # type: ignore[misc]
     """The whole decoder; the embeddings also read out the next token."""
 
     table: Tensor
@@ -91,7 +91,7 @@ class Network(nn.Module):
         self._start(shape)
 
     def _start(self, shape: Shape) -> None:
-        """Starting weights: small, and smaller still where many layers add up."""
+        """Set the starting weights: small, and smaller still where many layers add up."""
         for name, weight in self.named_parameters():
             if weight.dim() == 2:
                 into_stream = name.endswith(("output.weight", "down.weight"))
@@ -99,7 +99,7 @@ class Network(nn.Module):
                 nn.init.normal_(weight, std=0.02 if name.startswith("embedding") else spread)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """The scores of every next token at every position."""
+        """Score every next token at every position."""
         stream = self.embedding(tokens)
         table = self.table.to(torch.bfloat16) if torch.is_autocast_enabled("cpu") else self.table
         for layer in self.layers:

@@ -169,7 +169,7 @@ _IS_IT: Final = ("are you {name}?", "is your name {name}?", "you are {name}, rig
 
 
 def _manner(draw: Draw) -> str:
-    """Another sentence of a system prompt, of which nothing follows for the replies."""
+    """Draw another sentence of a system prompt, of which nothing follows for the replies."""
     values = {"town": draw.pick(TOWNS), "food": draw.pick(FOODS), "role": draw.role(), "animal": draw.pick(ANIMALS)}
     values |= {"word": draw.invented(), "name": draw.name(), "hobby": draw.pick(HOBBIES)}
     return draw.pick(_MANNERS).format(**values)
@@ -211,40 +211,40 @@ def _give_persona(scene: Scene) -> None:
 
 
 def who(scene: Scene) -> Exchange:
-    """Asking who the assistant is."""
+    """Ask who the assistant is."""
     return scene.ask("persona", _WHO, scene.persona.introduction())
 
 
 def name(scene: Scene) -> Exchange:
-    """Asking its name; a persona without one is still Parley."""
+    """Ask its name; a persona without one is still Parley."""
     return scene.ask("persona", _NAME, f"My name is {scene.persona.name or PARLEY.name}.")
 
 
 def role(scene: Scene) -> Exchange:
-    """Asking what it does."""
+    """Ask what it does."""
     noun = Persona(None, None, scene.persona.role or PARLEY.role).noun()
     return scene.ask("persona", _ROLE, f"I am {noun}.")
 
 
 def mood(scene: Scene) -> Exchange:
-    """Asking what it is like."""
+    """Ask what it is like."""
     return scene.ask("persona", _MOOD, f"I am {scene.persona.adjective or PARLEY.adjective}.")
 
 
 def love(scene: Scene) -> Exchange:
-    """Asking what it loves."""
+    """Ask what it loves."""
     return scene.ask("persona", _LOVE, f"I love {scene.persona.love or 'a good conversation'}.")
 
 
 def how(scene: Scene) -> Exchange:
-    """Asking how it is."""
+    """Ask how it is."""
     persona = scene.persona
     state = "fine" if persona is PARLEY or not persona.adjective else f"as {persona.adjective} as ever"
     return scene.ask("persona", _HOW, f"I am {state}, thank you! How are you?")
 
 
 def is_it(scene: Scene) -> Exchange:
-    """Asking whether it is somebody, rightly or wrongly."""
+    """Ask whether it is somebody, rightly or wrongly."""
     own = scene.persona.name or "Parley"
     asked = own if scene.draw.chance(0.5) else scene.draw.name()
     reply = f"Yes, I am {own}." if asked == own else f"No, I am {own}."

@@ -39,11 +39,11 @@ class Persona:
     love: str | None = None
 
     def noun(self) -> str:
-        """The role with its adjective and article, for instance "a grumpy lighthouse keeper"."""
+        """Write the role with its adjective and article, for instance "a grumpy lighthouse keeper"."""
         return with_article(" ".join(part for part in (self.adjective, self.role) if part))
 
     def introduction(self) -> str:
-        """The answer to "who are you?"."""
+        """Answer "who are you?"."""
         if self.role is None:
             return f"I am {self.name}."
         return f"I am {self.name}, {self.noun()}." if self.name else f"I am {self.noun()}."
@@ -75,12 +75,12 @@ class Scene:
         self.casual = draw.pick((0.0, 0.3, 0.6, 0.9))
 
     def line(self, text: str) -> str:
-        """The user's words as they reach the model: with the speaker's name before them where names are shown."""
+        """Put the speaker's name before the words where names are shown."""
         return f"{self.speaker.name}: {text}" if self.tagged else text
 
-    def phrase(self, wording: str, /, *, plain: bool = False, **values: str) -> str:
-        """A wording with its values filled in, typed casually; the values themselves stay as they are."""
-        if not plain and self.draw.chance(0.08):
+    def phrase(self, wording: str, /, **values: str) -> str:
+        """Fill a wording with its values and type it casually; the values themselves stay as they are."""
+        if self.draw.chance(0.08):
             wording = self.draw.pick(_LEAD_INS) + wording
         if self.draw.chance(self.casual):
             wording = self._casual(wording)
@@ -89,11 +89,11 @@ class Scene:
         return wording.format(**values)
 
     def ask(self, kind: str, wordings: tuple[str, ...], reply: str, /, **values: str) -> Exchange:
-        """An exchange in one of the wordings."""
+        """Make an exchange in one of the wordings."""
         return self.exchange(kind, self.phrase(self.draw.pick(wordings), **values), reply)
 
     def exchange(self, kind: str, text: str, reply: str) -> Exchange:
-        """An exchange in exactly these words, remembered as what the speaker said last."""
+        """Make an exchange in exactly these words and remember them as what the speaker said last."""
         self.speaker.last_said = text
         return Exchange(kind, self.line(text), reply)
 
@@ -116,8 +116,8 @@ class Scene:
         return self._typo(text) if self.draw.chance(0.05) else text
 
     def _typo(self, text: str) -> str:
-        """The text with one letter inside a longer word dropped, doubled or swapped with the next."""
-        words = [match for match in re.finditer(r"[A-Za-z]{5,}", text)]
+        """Drop or double a letter inside a longer word, or swap it with the next."""
+        words = list(re.finditer(r"[A-Za-z]{5,}", text))
         if not words:
             return text
         word = self.draw.pick(words)

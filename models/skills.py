@@ -9,7 +9,7 @@ from typing import Final
 from models.draw import NUMBER_WORDS, Draw, in_words, number_held_out
 from models.scene import Exchange, Scene
 from models.talk import SMALL_TALK
-from models.words import ADJECTIVES, ANIMALS, COLOURS, EMOJI, FOODS, HOBBIES, ROLES, TOWNS, VERBS, WORDS
+from models.words import ADJECTIVES, ANIMALS, COLOURS, EMOJI, FOODS, HOBBIES, ROLES, TOWNS, VERBS, WORDS, words
 
 _REPEAT: Final = (
     "repeat after me: {x}",
@@ -51,7 +51,13 @@ _COUNT: Final = (
     "name the numbers between {a} and {b}.",
     "count {a} - {b}",
 )
-_COUNT_TO: Final = ("count to {b}.", "can you count to {b}?", "count up to {b}.", "please count to {b}.", "count to {b}!")
+_COUNT_TO: Final = (
+    "count to {b}.",
+    "can you count to {b}?",
+    "count up to {b}.",
+    "please count to {b}.",
+    "count to {b}!",
+)
 _COUNT_DOWN: Final = (
     "count down from {a} to {b}.",
     "count backwards from {a} to {b}.",
@@ -141,20 +147,24 @@ _JSON: Final = (
     "create a JSON object with {x}.",
     "can you write JSON with {x}?",
 )
-_NUMBER_KEYS: Final = "age count floor height id level page points price score size speed total weight width year".split()
-_TRUTH_KEYS: Final = "active admin big closed done empty enabled open public ready visible".split()
-_WORD_KEYS: Final = (
+_NUMBER_KEYS: Final = words(
+    "age count floor height id level page points price score size speed total weight width year"
+)
+_TRUTH_KEYS: Final = words("active admin big closed done empty enabled open public ready visible")
+_WORD_KEYS: Final = words(
     "animal author band brand category city colour country drink email first_name flavour food friend fruit group hobby"
     " job kind label language last_name mood name name name nickname owner pet place player role status street tag team"
     " title town type user username"
-).split()
+)
+
+Value = str | int | bool
 
 _LONGEST_COUNT: Final = 12
 """Numbers in one count; longer ones would fill the reply's limit."""
 
 
 def repeat(scene: Scene) -> Exchange:
-    """Saying a word, an invented word or a few of them again."""
+    """Ask to say a word, an invented word or a few of them again."""
     draw = scene.draw
     text = " ".join(_piece(draw) for _ in range(draw.pick((1, 1, 1, 2, 2, 3, 3, 4, 5, 6))))
     if draw.chance(0.2):
@@ -165,7 +175,7 @@ def repeat(scene: Scene) -> Exchange:
 
 
 def count(scene: Scene) -> Exchange:
-    """Counting up, or now and then down."""
+    """Ask to count up, or now and then down."""
     draw = scene.draw
     while True:
         low = draw.below(0, 30) if draw.chance(0.7) else draw.below(0, 95)
@@ -184,7 +194,7 @@ def count(scene: Scene) -> Exchange:
 
 
 def add(scene: Scene) -> Exchange:
-    """Adding two numbers of up to two digits."""
+    """Ask to add two numbers of up to two digits."""
     draw = scene.draw
     while True:
         highest = 99 if draw.chance(0.75) else 20
@@ -197,7 +207,7 @@ def add(scene: Scene) -> Exchange:
 
 
 def subtract(scene: Scene) -> Exchange:
-    """Subtracting a number of up to two digits, mostly from one no smaller."""
+    """Ask to subtract a number of up to two digits, mostly from one no smaller."""
     draw = scene.draw
     while True:
         highest = 99 if draw.chance(0.75) else 20
@@ -212,10 +222,10 @@ def subtract(scene: Scene) -> Exchange:
 
 
 def too_hard(scene: Scene) -> Exchange:
-    """Multiplying, dividing, or adding numbers that are too long: beyond this model."""
+    """Ask to multiply, divide or add numbers that are too long: beyond this model."""
     draw = scene.draw
     first, second = draw.number(0, 99), draw.number(0, 99)
-    wordings = _TIMES
+    wordings: tuple[str, ...] = _TIMES
     if draw.chance(0.3):
         first, second = draw.number(200, 99999), draw.number(0, 99999)
         wordings = (*_TIMES, *_ADD, *_SUBTRACT)
@@ -223,20 +233,20 @@ def too_hard(scene: Scene) -> Exchange:
 
 
 def too_far(scene: Scene) -> Exchange:
-    """Counting more numbers than fit a short reply."""
+    """Ask to count more numbers than fit a short reply."""
     draw = scene.draw
     start = draw.pick((0, 1, 1, 1, draw.number(2, 99)))
     end = draw.pick((100, 1000, 50, draw.number(start + 2 * _LONGEST_COUNT, start + 2000)))
-    if number_held_out(end) and not draw.held_out or end < start + 2 * _LONGEST_COUNT:
+    if (number_held_out(end) and not draw.held_out) or end < start + 2 * _LONGEST_COUNT:
         end = 10_000
     wordings = (*_COUNT, *_COUNT_TO) if start == 1 else _COUNT
     return scene.ask("limits", wordings, TOO_FAR, a=str(start), b=str(end))
 
 
 def write_json(scene: Scene) -> Exchange:
-    """Writing a flat JSON object of one to four members."""
+    """Ask for a flat JSON object of one to four members."""
     draw = scene.draw
-    members: dict[str, str | int | bool] = {}
+    members: dict[str, Value] = {}
     for _ in range(draw.pick((1, 2, 2, 2, 3, 3, 4))):
         key, value = _member(draw)
         members.setdefault(key, value)
@@ -247,7 +257,7 @@ def write_json(scene: Scene) -> Exchange:
 
 
 def _typed(draw: Draw, first: int, second: int) -> tuple[str, str]:
-    """Two numbers as a user types them: in digits, or now and then small ones in words."""
+    """Type two numbers as users do: in digits, or now and then small ones in words."""
     if max(first, second) < len(NUMBER_WORDS) and draw.chance(0.25):
         return in_words(first), in_words(second)
     return str(first), str(second)
@@ -266,7 +276,7 @@ def _piece(draw: Draw) -> str:
     return draw.pick(draw.pick((WORDS, WORDS, VERBS, ANIMALS, COLOURS, FOODS, ADJECTIVES, TOWNS)))
 
 
-def _member(draw: Draw) -> tuple[str, str | int | bool]:
+def _member(draw: Draw) -> tuple[str, Value]:
     roll = draw.rng.random()
     if roll < 0.12:
         return draw.pick(_TRUTH_KEYS), draw.chance(0.5)
@@ -280,6 +290,6 @@ def _member(draw: Draw) -> tuple[str, str | int | bool]:
     return key, draw.invented() if draw.chance(0.3) else word
 
 
-def _tell_member(scene: Scene, key: str, value: str | int | bool) -> str:
+def _tell_member(scene: Scene, key: str, value: Value) -> str:
     shown = json.dumps(value) if isinstance(value, bool) else str(value)
     return key + scene.draw.pick((" ", " ", " ", ": ", " = ", "=", " is ")) + shown

@@ -100,12 +100,14 @@ SMALL_TALK: Final[dict[str, tuple[str, ...]]] = {
     ),
     "I live in a small file next to Parley.": (
         "where do you live?", "where are you?", "where is your home?", "where do you run?", "where are you running?",
-        "do you have a home?", "where r u", "which country are you in?", "what server are you on?", "where do you stay?",
+        "do you have a home?", "where r u", "which country are you in?", "what server are you on?",
+        "where do you stay?",
     ),
     "My favourite colour is blue.": (
         "what is your favourite colour?", "what's your favorite color?", "whats ur fav color",
         "which colour do you like?", "do you have a favourite colour?", "which color do you like best?",
-        "what is your favorite color?", "your favourite colour?", "tell me your favourite colour", "and your favourite colour?",
+        "what is your favorite color?", "your favourite colour?", "tell me your favourite colour",
+        "and your favourite colour?",
     ),
     "Once upon a time a tiny model learnt to talk, and everyone was kind to it. The end.": (
         "tell me a story", "tell me a story.", "can you tell me a story?", "tell a story", "a story please",
@@ -139,7 +141,7 @@ JOKES: Final = (
 
 
 def hello(scene: Scene) -> Exchange:
-    """A greeting, answered with the speaker's name where it is known."""
+    """Greet, and be greeted by name where it is known."""
     draw = scene.draw
     opening = "Hello"
     wordings: tuple[str, ...] = _HELLO
@@ -154,13 +156,13 @@ def hello(scene: Scene) -> Exchange:
 
 
 def joke(scene: Scene) -> Exchange:
-    """A joke: the next one after those already told here, then from the start again."""
+    """Ask for a joke: the next one after those already told here, then from the start again."""
     reply = JOKES[scene.jokes % len(JOKES)]
     scene.jokes += 1
     return scene.ask("joke", _JOKE, reply)
 
 
 def small_talk(scene: Scene) -> Exchange:
-    """A remark with its fixed reply."""
+    """Make a remark that has a fixed reply."""
     reply = scene.draw.pick(tuple(SMALL_TALK))
     return scene.ask("small talk", SMALL_TALK[reply], reply)

@@ -68,20 +68,20 @@ class Tokenizer:
         self._roles = {marker[2:-2]: self._pieces.piece_to_id(marker) for marker in MARKERS[:3]}
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of the ids."""
+        """Give the text of the ids."""
         return str(self._pieces.decode(list(ids)))
 
     def message(self, role: str, content: str) -> list[int]:
-        """One message with the markers around it."""
+        """Put the markers around one message."""
         return [self._roles[role], *self._pieces.encode(content), self.end]
 
     def prompt(self, messages: Iterable[dict[str, str]]) -> list[int]:
-        """A conversation as the chat template writes it, up to where the assistant begins."""
+        """Write a conversation as the chat template does, up to where the assistant begins."""
         ids = [self._start]
         for message in messages:
             ids += self.message(message["role"], message["content"])
         return [*ids, self._roles["assistant"]]
 
     def opening(self, system: str | None) -> list[int]:
-        """What every conversation begins with."""
+        """Write what the conversation begins with."""
         return [self._start] + ([] if system is None else self.message("system", system))

@@ -75,9 +75,9 @@ class Training:
 
 
 def begin(seed: str) -> Training:
-    """A training before its first step."""
+    """Prepare a training before its first step."""
     torch.set_num_threads(THREADS)
-    torch.use_deterministic_algorithms(True)
+    torch.use_deterministic_algorithms(mode=True)
     torch.utils.deterministic.fill_uninitialized_memory = False
     torch.manual_seed(sum(seed.encode()))
     network = Network(Shape())
@@ -90,7 +90,7 @@ def begin(seed: str) -> Training:
 
 
 def rate_at(step: int, last: int) -> float:
-    """The learning rate: a short rise, then a straight fall to the end."""
+    """Compute the learning rate: a short rise, then a straight fall to the end."""
     if step < WARM_UP_STEPS:
         return PEAK_RATE * (step + 1) / WARM_UP_STEPS
     done = (step - WARM_UP_STEPS) / max(1, last - WARM_UP_STEPS)
@@ -98,7 +98,7 @@ def rate_at(step: int, last: int) -> float:
 
 
 def losses(network: Network, batch: Batch) -> tuple[Tensor, Tensor]:
-    """What to minimise, and the mean loss on the assistant's words for people to read."""
+    """Compute what to minimise, and the mean loss on the assistant's words for people to read."""
     tokens, weights = torch.from_numpy(batch.tokens), torch.from_numpy(batch.weights[:, 1:]).flatten()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         scores = network(tokens[:, :-1])
@@ -123,7 +123,7 @@ def step_once(training: Training, batch: Batch, last: int) -> float:
     for optimizer in training.optimizers:
         optimizer.step()
     training.step += 1
-    return said.item()
+    return float(said)
 
 
 def train(vocabulary: Path, checkpoint: Path, phases: tuple[Phase, ...] = PHASES, seed: str = SEED) -> Network:
@@ -148,7 +148,10 @@ def _run(training: Training, source: Iterable[Batch], phases: tuple[Phase, ...],
             left = spent / (training.step - first) * (last - training.step)
             rate = tokens / spent
             mean = recent / _REPORT_EVERY
-            print(f"step {training.step}/{last}  loss {mean:.4f}  {rate:.0f} tokens/s  {left / 60:.1f} min left", flush=True)
+            print(
+                f"step {training.step}/{last}  loss {mean:.4f}  {rate:.0f} tokens/s  {left / 60:.1f} min left",
+                flush=True,
+            )
             recent = 0.0
         if training.step % CHECKPOINT_EVERY == 0 or training.step == last:
             training.save(checkpoint)

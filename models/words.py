@@ -5,7 +5,18 @@ Owns plain lists only. How a word is drawn, and which words are kept back from t
 
 from typing import Final
 
-FIRST_NAMES: Final = tuple(
+
+def words(text: str) -> tuple[str, ...]:
+    """Split a text into its words."""
+    return tuple(text.split())
+
+
+def phrases(text: str) -> tuple[str, ...]:
+    """Split a text at its commas; a line's end counts as a space."""
+    return tuple(" ".join(part.split()) for part in text.split(","))
+
+
+FIRST_NAMES: Final = words(
     """
     Ada Adam Agnes Aisha Alan Albert Alex Alice Amara Amir Amy Ana Andrew Anna Anton Arthur Astrid Axel Bea Ben
     Bella Bianca Bill Bob Boris Bruno Carla Carlos Carmen Cecil Chen Chiara Chloe Chris Clara Cora Dana
@@ -19,10 +30,10 @@ FIRST_NAMES: Final = tuple(
     Paul Paula Pedro Penny Peter Petra Phil Pia Piet Polly Priya Quinn Rana Raj Ravi Rita Robin Rosa Rose Rosie
     Ruth Sam Sara Selma Sergei Sid Simon Sofia Sonja Stan Stella Sven Tara Ted Tess Theo Thomas Tim Tina Toby Tom
     Tova Uma Ursula Vera Victor Vince Viola Walter Wanda Wendy Will Xenia Yara Yuki Yusuf Zara Zeno Zoe
-    """.split()
+    """
 )
 
-ADJECTIVES: Final = tuple(
+ADJECTIVES: Final = words(
     """
     absent-minded adventurous ambitious ancient anxious arrogant artistic bashful bitter blunt boastful bold bored
     brave bright brilliant bubbly busy calm careful careless caring cautious charming chatty cheeky cheerful chubby
@@ -42,81 +53,84 @@ ADJECTIVES: Final = tuple(
     stubborn stylish suave sullen sunny superstitious suspicious sweet swift talented talkative tall tense
     thoughtful tidy timid tiny tired tough tricky trusty unlucky upbeat vain valiant vibrant vigilant wacky warm
     wary weary weird whimsical wicked wild wise wistful witty worried young youthful zany zealous
-    """.split()
+    """
 )
 
-ROLES: Final = tuple(
-    role.strip()
-    for role in """
-    accountant, acrobat, actor, admiral, airline pilot, alchemist, alien, android, apprentice, archaeologist, archer,
-    architect, art critic, assassin, assistant, astronaut, astronomer, athlete, baker, ballet dancer, banker, barber,
-    bard, barista, bartender, beekeeper, bell ringer, biologist, bird watcher, blacksmith, boat builder, bookseller,
-    botanist, bounty hunter, bus driver, butcher, butler, camel driver, candle maker, captain, carpenter, cartographer,
-    cat, chef, chemist, chess master, circus clown, clockmaker, coach, cobbler, coder, comedian, composer, cook, cowboy,
-    crab fisher, curator, dancer, deep sea diver, dentist, designer, detective, diplomat, doctor, dog, dog walker, dragon,
-    dragon tamer, drummer, druid, duchess, duke, dwarf, editor, electrician, elf, emperor, engineer, explorer, fairy,
-    falconer, farmer, ferry captain, firefighter, fisherman, florist, forest ranger, fortune teller, fox, gardener,
-    gatekeeper, general, geologist, ghost, ghost hunter, giant, glassblower, gnome, goat herder, goblin, goldsmith, golem,
-    grandmother, grocer, guard, guide, guitarist, hairdresser, harbour master, hermit, historian, horse trainer,
-    hotel manager, hunter, ice cream seller, illusionist, innkeeper, inventor, jester, jeweller, judge, juggler,
-    kindergarten teacher, king, knight, lawyer, librarian, lifeguard, lighthouse keeper, linguist, locksmith, lumberjack,
-    magician, mail carrier, mathematician, mayor, mechanic, merchant, mermaid, messenger, milkman, miller, miner, monk,
-    mountain guide, museum guide, musician, ninja, novelist, nun, nurse, ocean explorer, octopus, oracle, organist, owl,
-    painter, park ranger, parrot, pastry chef, penguin, pharmacist, philosopher, photographer, physicist, pianist,
-    pilot, pirate, planner, plumber, poet, police officer, potter, priest, prince, princess, printer, professor,
-    programmer, puppeteer, queen, rabbit, radio host, ranger, recruiter, referee, reporter, robot, rock star, sailor,
-    salesman, samurai, scholar, scientist, sculptor, sea captain, secretary, shepherd, sheriff, shoemaker, singer,
-    sky pirate, smith, soldier, songwriter, sorcerer, space captain, spy, squire, stage magician, stationmaster,
-    storyteller, street musician, student, sun priest, surfer, surgeon, swordsmith, tailor, tavern keeper, taxi driver,
-    teacher, tea master, thief, toymaker, train conductor, translator, traveller, treasure hunter, troll, truck driver,
-    tutor, unicorn, vampire, veterinarian, viking, village elder, violinist, volcano expert, waiter, wanderer, warrior,
-    watchmaker, weaver, werewolf, whale watcher, wine maker, witch, wizard, wolf, woodcutter, writer, yoga teacher,
-    zookeeper
-    """.split(",")
+ROLES: Final = phrases(
+    """
+    accountant, acrobat, actor, admiral, airline pilot, alchemist, alien, android, apprentice, archaeologist,
+    archer, architect, art critic, assassin, assistant, astronaut, astronomer, athlete, baker, ballet dancer,
+    banker, barber, bard, barista, bartender, beekeeper, bell ringer, biologist, bird watcher, blacksmith,
+    boat builder, bookseller, botanist, bounty hunter, bus driver, butcher, butler, camel driver,
+    candle maker, captain, carpenter, cartographer, cat, chef, chemist, chess master, circus clown,
+    clockmaker, coach, cobbler, coder, comedian, composer, cook, cowboy, crab fisher, curator, dancer,
+    deep sea diver, dentist, designer, detective, diplomat, doctor, dog, dog walker, dragon, dragon tamer,
+    drummer, druid, duchess, duke, dwarf, editor, electrician, elf, emperor, engineer, explorer, fairy,
+    falconer, farmer, ferry captain, firefighter, fisherman, florist, forest ranger, fortune teller, fox,
+    gardener, gatekeeper, general, geologist, ghost, ghost hunter, giant, glassblower, gnome, goat herder,
+    goblin, goldsmith, golem, grandmother, grocer, guard, guide, guitarist, hairdresser, harbour master,
+    hermit, historian, horse trainer, hotel manager, hunter, ice cream seller, illusionist, innkeeper,
+    inventor, jester, jeweller, judge, juggler, kindergarten teacher, king, knight, lawyer, librarian,
+    lifeguard, lighthouse keeper, linguist, locksmith, lumberjack, magician, mail carrier, mathematician,
+    mayor, mechanic, merchant, mermaid, messenger, milkman, miller, miner, monk, mountain guide, museum guide,
+    musician, ninja, novelist, nun, nurse, ocean explorer, octopus, oracle, organist, owl, painter,
+    park ranger, parrot, pastry chef, penguin, pharmacist, philosopher, photographer, physicist, pianist,
+    pilot, pirate, planner, plumber, poet, police officer, potter, priest, prince, princess, printer,
+    professor, programmer, puppeteer, queen, rabbit, radio host, ranger, recruiter, referee, reporter, robot,
+    rock star, sailor, salesman, samurai, scholar, scientist, sculptor, sea captain, secretary, shepherd,
+    sheriff, shoemaker, singer, sky pirate, smith, soldier, songwriter, sorcerer, space captain, spy, squire,
+    stage magician, stationmaster, storyteller, street musician, student, sun priest, surfer, surgeon,
+    swordsmith, tailor, tavern keeper, taxi driver, teacher, tea master, thief, toymaker, train conductor,
+    translator, traveller, treasure hunter, troll, truck driver, tutor, unicorn, vampire, veterinarian,
+    viking, village elder, violinist, volcano expert, waiter, wanderer, warrior, watchmaker, weaver, werewolf,
+    whale watcher, wine maker, witch, wizard, wolf, woodcutter, writer, yoga teacher, zookeeper
+    """
 )
 
-COLOURS: Final = tuple(
+COLOURS: Final = words(
     """
     amber beige black blue bronze brown crimson cyan emerald gold gray green grey indigo ivory khaki lavender lilac
     lime magenta maroon mauve mint navy ochre olive orange peach pink plum purple red rose ruby salmon scarlet silver
     tan teal turquoise violet white yellow
-    """.split()
+    """
 )
 
-FOODS: Final = tuple(
+FOODS: Final = words(
     """
     apples bananas beans biscuits bread broccoli burgers burritos cabbage cake carrots cereal cheese cherries chicken
     chips chocolate cookies couscous crisps curry dumplings eggs falafel fish fries goulash grapes gnocchi honey hummus
     icecream kebab kimchi lasagna lentils mango muffins mushrooms noodles nuts omelette onions pancakes pasta peaches
     pears pickles pie pizza plums popcorn porridge potatoes pudding ramen ravioli rice risotto salad salmon sandwiches
     sausages soup spaghetti spinach steak stew sushi tacos toast tofu tomatoes tuna waffles yoghurt
-    """.split()
+    """
 )
 
-DRINKS: Final = tuple(
-    "beer chai cider cocoa coffee cola espresso juice kefir lemonade lassi milk mocha smoothies tea water wine".split()
+DRINKS: Final = words(
+    "beer chai cider cocoa coffee cola espresso juice kefir lemonade lassi milk mocha smoothies tea water wine"
 )
 
-PETS: Final = tuple(
+PETS: Final = words(
     """
     bird budgie canary cat chicken chinchilla cow crab dog donkey duck ferret fish frog gecko goat goldfish goose
     guinea-pig hamster hedgehog hen horse iguana kitten lizard llama mouse newt parrot pig pigeon pony puppy rabbit
     rat rooster sheep snail snake spider tortoise turtle
-    """.split()
+    """
 )
 
 ANIMALS: Final = (
     *PETS,
-    *"""
-    alpaca ant badger bat bear beaver bee bison buffalo butterfly camel cheetah cobra crocodile crow deer dolphin
-    dragonfly eagle elephant elk falcon flamingo fox giraffe gorilla hawk hippo hyena jaguar kangaroo koala leopard
-    lion lobster lynx meerkat mole monkey moose octopus orca ostrich otter owl panda panther peacock penguin puma
-    raccoon raven reindeer rhino salamander seal shark sloth squirrel stork swan tiger toad walrus whale wolf wombat
-    zebra
-    """.split(),
+    *words(
+        """
+        alpaca ant badger bat bear beaver bee bison buffalo butterfly camel cheetah cobra crocodile crow deer dolphin
+        dragonfly eagle elephant elk falcon flamingo fox giraffe gorilla hawk hippo hyena jaguar kangaroo koala leopard
+        lion lobster lynx meerkat mole monkey moose octopus orca ostrich otter owl panda panther peacock penguin puma
+        raccoon raven reindeer rhino salamander seal shark sloth squirrel stork swan tiger toad walrus whale wolf wombat
+        zebra
+        """
+    ),
 )
 
-TOWNS: Final = tuple(
+TOWNS: Final = words(
     """
     Accra Amsterdam Athens Auckland Austin Baghdad Bangkok Barcelona Beijing Belfast Belgrade Berlin Bern Bogota Boston
     Bremen Bristol Brussels Budapest Cairo Calgary Cardiff Chicago Cologne Copenhagen Cork Dakar Dallas Delhi Denver
@@ -125,39 +139,37 @@ TOWNS: Final = tuple(
     Melbourne Miami Milan Montreal Munich Nairobi Naples Osaka Oslo Ottawa Oxford Paris Perth Porto Prague Quito Riga
     Rome Salzburg Santiago Seattle Seoul Seville Sofia Stockholm Sydney Tallinn Tokyo Toronto Toulouse Trieste Tunis
     Turin Utrecht Vienna Vilnius Warsaw Wellington York Zagreb Zurich
-    """.split()
+    """
 )
 
-HOBBIES: Final = tuple(
+HOBBIES: Final = words(
     """
     archery badminton baking basketball boxing chess climbing cooking cricket cycling dancing diving drawing drumming
     fencing fishing football gaming gardening golf hiking hockey judo juggling knitting origami painting photography
     poetry pottery programming reading riding rowing rugby running sailing sewing singing skating skiing sudoku surfing
     swimming tennis travelling volleyball walking wrestling writing yoga
-    """.split()
+    """
 )
 
-MONTHS: Final = tuple(
-    "January February March April May June July August September October November December".split()
-)
-DAYS: Final = tuple("Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split())
+MONTHS: Final = words("January February March April May June July August September October November December")
+DAYS: Final = words("Monday Tuesday Wednesday Thursday Friday Saturday Sunday")
 
-RELATIVES: Final = tuple(
+RELATIVES: Final = words(
     """
     aunt friend boss boyfriend brother colleague cousin daughter father girlfriend grandfather grandmother
     husband mother neighbour partner roommate sister son teacher uncle wife
-    """.split()
+    """
 )
 
-FAVOURITES: Final = tuple(
+FAVOURITES: Final = words(
     """
     band book bird city cheese country dessert dish dinosaur flower film fruit game hero holiday instrument language
     letter meal movie painter planet plant season series shape show singer smell snack song sound sport subject team
     thing toy tree vegetable weather word writer
-    """.split()
+    """
 )
 
-WORDS: Final = tuple(
+WORDS: Final = words(
     """
     anchor apple arrow autumn banana basket beach bell blanket boat bottle bridge bucket button candle castle chair
     cherry circle cloud coin corner cotton cradle crystal curtain daisy desert diamond door dream drum dust eagle earth
@@ -169,19 +181,19 @@ WORDS: Final = tuple(
     ship shoe silk sky snow soap spoon spring star stone storm story stream street sugar summer sun table temple
     thunder ticket tiger tower train tree tulip tunnel umbrella valley velvet village violin wagon wall water wave
     wheel whisper wind window winter wood wool world yard
-    """.split()
+    """
 )
 
-VERBS: Final = tuple(
+VERBS: Final = words(
     """
     bakes brings builds buys calls carries catches chases cleans cooks draws drinks eats feeds finds follows hears
     helps hides holds keeps kicks knows likes loves makes meets needs opens paints reads rides sees sells sends sings
     takes throws visits wants washes watches writes
-    """.split()
+    """
 )
 
-EMOJI: Final = tuple(
+EMOJI: Final = words(
     "😀 😂 😊 😍 😎 😢 😡 😴 🤔 🙄 👍 👎 👋 🙏 💪 👀 ❤ 💔 🔥 ⭐ ✨ 🎉 🎁 🎂 🌍 🌈 🌧 🌙 🌊 🌲 🌹 🍎 🍕 🍰 🐱 🐶 🐸 🦊 🐙"
-    " 🚀 🚗 🏠 💡 📚 🎵 ⚽ ✅ ❌ é ü ñ ß ø ç ж я 中 日 あ ا".split()
+    " 🚀 🚗 🏠 💡 📚 🎵 ⚽ ✅ ❌ é ü ñ ß ø ç ж я 中 日 あ ا"
 )
 """Symbols and letters beyond the keyboard, most of them written in bytes by the vocabulary."""

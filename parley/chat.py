@@ -19,7 +19,7 @@ from api.contract import ChatMessage, ChatRequest
 from api.native import to_sampling
 from generation.engine import Engine, Message, Piece
 from generation.errors import EngineUnavailableError, PromptTooLongError
-from generation.fitting import fit_to_context
+from generation.fitting import ContextFitter
 from parley.model_file import choose_model, create_engine
 from parley.panel import DEMO_NOTE
 from parley.settings import Settings
@@ -63,12 +63,12 @@ async def talk(settings: Settings, *, persona: str | None) -> None:
         console.print(f"[bold]{model.name}[/bold]  /help lists the commands")
         if model.is_demo:
             console.print(DEMO_NOTE, style="dim")
-        await _converse(engine, Talk(persona or settings.system_prompt), settings, console)
+        await _converse(engine, Talk(persona or settings.system_prompt), model.context_tokens, console)
     finally:
         await engine.close()
 
 
-async def _converse(engine: Engine, conversation: Talk, settings: Settings, console: Console) -> None:
+async def _converse(engine: Engine, conversation: Talk, context_tokens: int, console: Console) -> None:
     async with _questions() as questions:
         async for line in questions:
             question = line.strip()
@@ -77,7 +77,7 @@ async def _converse(engine: Engine, conversation: Talk, settings: Settings, cons
             if question.startswith("/"):
                 console.print(obey(conversation, question), highlight=False, markup=False)
             elif question:
-                await _answer(engine, conversation, question, settings=settings, console=console)
+                await _answer(engine, conversation, question, context_tokens=context_tokens, console=console)
 
 
 def obey(conversation: Talk, command: str) -> str:
@@ -124,12 +124,12 @@ async def _piped() -> AsyncIterator[str]:
         yield line
 
 
-async def _answer(engine: Engine, conversation: Talk, question: str, *, settings: Settings, console: Console) -> None:
+async def _answer(engine: Engine, conversation: Talk, question: str, *, context_tokens: int, console: Console) -> None:
     messages = conversation.asked(question)
     reply: list[str] = []
     try:
         with _ctrl_c_stops() as stopped:
-            async for text in _stream(engine, messages, context_tokens=settings.context):
+            async for text in _stream(engine, messages, context_tokens=context_tokens):
                 reply.append(text)
                 console.out(text, end="", highlight=False)
                 if stopped.is_set():
@@ -146,7 +146,7 @@ async def _answer(engine: Engine, conversation: Talk, question: str, *, settings
 
 async def _stream(engine: Engine, messages: list[Message], *, context_tokens: int) -> AsyncIterator[str]:
     await engine.wait_until_ready(READY_SECONDS)
-    fitted = await fit_to_context(messages, engine=engine, context_tokens=context_tokens, reply_tokens=REPLY_TOKENS)
+    fitted = await ContextFitter(engine).fit(messages, context_tokens=context_tokens, reply_tokens=REPLY_TOKENS)
     room = max(1, context_tokens - len(fitted.prompt))
     request = ChatRequest(messages=[ChatMessage(role="user", content="")])
     options = replace(to_sampling(request), max_tokens=min(REPLY_TOKENS, room))

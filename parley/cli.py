@@ -8,7 +8,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from bot.run import DiscordLoginError
+from bot.errors import DiscordLoginError
 from generation.errors import ModelError
 from parley import __version__
 from parley.failure import FailureError

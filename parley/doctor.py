@@ -8,20 +8,19 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-import aiohttp
 from rich.console import Console
 
 from api.contract import ChatMessage, ChatRequest
 from api.native import to_sampling
+from bot.errors import DiscordLoginError
+from bot.runner import check_login
 from generation.engine import Message, Piece
 from generation.errors import GenerationError
+from parley.lifetime import bot_config
 from parley.model_file import choose_model, create_engine
 from parley.settings import Settings, SettingsError, load_settings
 from parley.stores import open_stores
 from storage.errors import StorageError
-
-DISCORD_API_URL = "https://discord.com/api/v10"
-DISCORD_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ async def check(console: Console) -> AsyncIterator[Finding]:
 async def _try(part: str, step: Callable[[], Awaitable[str]]) -> Finding:
     try:
         return Finding(part, is_good=True, advice=await step())
-    except (SettingsError, StorageError, GenerationError) as error:
+    except (SettingsError, StorageError, GenerationError, DiscordLoginError) as error:
         return Finding(part, is_good=False, advice=str(error))
 
 
@@ -86,19 +85,5 @@ async def _check_model(settings: Settings, console: Console) -> str:
 async def _check_discord(settings: Settings) -> str:
     if settings.discord_token is None:
         return "off; set DISCORD_TOKEN to turn it on"
-    base = settings.discord_api_url or DISCORD_API_URL
-    headers = {"Authorization": f"Bot {settings.discord_token.get_secret_value()}"}
-    timeout = aiohttp.ClientTimeout(total=DISCORD_SECONDS)
-    try:
-        async with (
-            aiohttp.ClientSession(timeout=timeout) as session,
-            session.get(f"{base}/users/@me", headers=headers) as response,
-        ):
-            if response.status == 401:
-                raise SettingsError("DISCORD_TOKEN: Discord refuses it; copy it again from the developer page")
-            if response.status != 200:
-                raise SettingsError(f"Discord answered {response.status}; try again later")
-            me = await response.json()
-    except (aiohttp.ClientError, TimeoutError):
-        raise SettingsError(f"Discord cannot be reached at {base}; check the network") from None
-    return f"logs in as {me.get('username', 'a bot')}"
+    name = await check_login(bot_config(settings, url=settings.listening_url(), service_token=""))
+    return f"logs in as {name}"

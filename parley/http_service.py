@@ -11,20 +11,21 @@ from api.app import create_app
 from api.config import ApiConfig
 from generation.engine import Engine
 from parley.failure import FailureError
+from parley.model_file import ChosenModel
 from parley.settings import Settings
 from parley.stores import Stores
 
 KEEP_ALIVE_SECONDS = 75.0
 
 
-def api_config(settings: Settings, *, model_name: str, service_token: str, url: str) -> ApiConfig:
+def api_config(settings: Settings, model: ChosenModel, *, service_token: str, url: str) -> ApiConfig:
     """Collect what the service needs; `url` is where it listens."""
     return ApiConfig(
         service_token=service_token,
-        model_name=model_name,
+        model_name=model.name,
         public_url=settings.public_url or url,
         daily_calls=settings.daily_calls,
-        context_tokens=settings.context,
+        context_tokens=model.context_tokens,
         slots=settings.parallel,
         max_waiting=settings.max_queue,
         max_body_bytes=settings.max_body,
@@ -37,7 +38,7 @@ async def http_service(
     stores: Stores,
     engine: Engine,
     *,
-    model_name: str,
+    model: ChosenModel,
     service_token: str,
     drain_seconds: float,
 ) -> AsyncIterator[str]:
@@ -45,7 +46,7 @@ async def http_service(
 
     Raises `FailureError` when the port cannot be had.
     """
-    config = api_config(settings, model_name=model_name, service_token=service_token, url=settings.listening_url())
+    config = api_config(settings, model, service_token=service_token, url=settings.listening_url())
     app = create_app(config, engine=engine, tokens=stores.tokens, ledger=stores.ledger, clock=stores.clock)
     # Cancelling the handler of a caller that hung up is what frees its slot.
     runner = web.AppRunner(

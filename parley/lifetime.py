@@ -15,8 +15,9 @@ from typing import Any, TypeVar
 
 from rich.console import Console
 
-from bot.config import BotConfig
-from bot.run import DiscordLoginError, run_bot
+from bot.config import BotConfig, BotStores
+from bot.errors import DiscordLoginError
+from bot.runner import run_bot
 from parley.failure import FailureError
 from parley.http_service import http_service
 from parley.model_file import choose_model, create_engine
@@ -95,7 +96,7 @@ async def _serve(settings: Settings, stop: Stop, *, console: Console, with_bot: 
         stack.push_async_callback(engine.close)
         service_token = _service_token(settings)
         service = http_service(
-            settings, stores, engine, model_name=model.name, service_token=service_token, drain_seconds=DRAIN_SECONDS
+            settings, stores, engine, model=model, service_token=service_token, drain_seconds=DRAIN_SECONDS
         )
         url = await stack.enter_async_context(service)
         await stop.or_result(engine.start())
@@ -151,6 +152,8 @@ def bot_config(settings: Settings, *, url: str, service_token: str) -> BotConfig
         mature=settings.mature,
         discord_api_url=settings.discord_api_url,
         discord_gateway_url=settings.discord_gateway_url,
+        max_body_bytes=settings.max_body,
+        drain_seconds=DRAIN_SECONDS,
     )
 
 
@@ -159,14 +162,10 @@ def _service_token(settings: Settings) -> str:
 
 
 async def _run_bot(config: BotConfig, stores: Stores) -> None:
-    await run_bot(
-        config,
-        tokens=stores.tokens,
-        ledger=stores.ledger,
-        conversations=stores.conversations,
-        notes=stores.notes,
-        drain_seconds=DRAIN_SECONDS,
+    parts = BotStores(
+        conversations=stores.conversations, tokens=stores.tokens, ledger=stores.ledger, notes=stores.notes
     )
+    await run_bot(config, parts, on_login=lambda name: logger.info("logged in to Discord as %s", name))
 
 
 async def _stay_up_without_discord(config: BotConfig, stores: Stores) -> None:
@@ -182,6 +181,7 @@ async def _retain(stores: Stores, days: int) -> None:
     while True:
         deleted = await stores.conversations.delete_untouched(stores.clock.now() - timedelta(days=days))
         if deleted:
+            await stores.database.checkpoint()
             logger.info("deleted %d conversations untouched for %d days", deleted, days)
         await asyncio.sleep(RETENTION_CHECK_SECONDS)
 

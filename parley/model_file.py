@@ -2,25 +2,29 @@
 
 import os
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 from rich.console import Console
 
 from generation.engine import Engine
-from generation.llama_cpp import LlamaCppConfig, LlamaCppEngine
+from generation.errors import ModelError
+from generation.gguf_file import read_gguf_header
+from generation.hub import HUB_PREFIX, fetch_model
+from generation.launch import LlamaCppConfig, usable_context
+from generation.llama_cpp import LlamaCppEngine
+from parley.demo_model import DEMO_NAME, demo_path
 from parley.settings import MODEL_DEMO, Settings
-
-DEMO_NAME = "parley-demo"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChosenModel:
-    """A model file on this machine, and the name that requests call it by."""
+    """A model on this machine: its file, the name that requests call it by, and the context it is loaded with."""
 
     path: Path
     name: str
     is_demo: bool
+    config: LlamaCppConfig
+    context_tokens: int
 
     @property
     def description(self) -> str:
@@ -28,6 +32,46 @@ class ChosenModel:
         return f"{self.name} (bundled demonstration)" if self.is_demo else f"{self.name} ({self.path})"
 
 
-def demo_path() -> Path:
-    """Find the bundled model."""
-    return Path(str(files("models").joinpath("demo.gguf")))
+def choose_model(settings: Settings, console: Console) -> ChosenModel:
+    """Find the file, downloading it when need be, and read its header.
+
+    Raises `ModelError`. Blocks: call it in a thread.
+    """
+    path = locate(settings.model, console)
+    is_demo = settings.model == MODEL_DEMO
+    name = DEMO_NAME if is_demo else path.stem
+    if settings.llama_server is not None and not os.access(settings.llama_server, os.X_OK):
+        raise ModelError(f"PARLEY_LLAMA_SERVER: {settings.llama_server} is no program; set a llama-server's path")
+    config = LlamaCppConfig(
+        model_path=path,
+        model_name=name,
+        context_tokens=settings.context,
+        slots=settings.parallel,
+        threads=settings.threads or os.cpu_count() or 1,
+        server_binary=settings.llama_server,
+    )
+    return ChosenModel(
+        path=path,
+        name=name,
+        is_demo=is_demo,
+        config=config,
+        context_tokens=usable_context(config, read_gguf_header(path)),
+    )
+
+
+def locate(model: str, console: Console) -> Path:
+    """Turn the setting into a file on this machine; raises `ModelError`."""
+    if model == MODEL_DEMO:
+        return demo_path()
+    if model.startswith(HUB_PREFIX):
+        return fetch_model(model, show_progress=console.is_terminal)
+    path = Path(model).expanduser()
+    if not path.exists():
+        raise ModelError(f"PARLEY_MODEL: there is no file {model}; set demo, a path, or hf:owner/repo/file.gguf")
+    return path
+
+
+def create_engine(settings: Settings, model: ChosenModel) -> Engine:
+    """Make the engine; nothing is started yet."""
+    assert settings.engine == "llama.cpp", "the settings refuse every other"
+    return LlamaCppEngine(model.config)

@@ -13,7 +13,7 @@ from rich.table import Table
 from parley.failure import FailureError
 from parley.settings import Settings, load_settings
 from parley.stores import Stores, open_stores
-from storage.errors import TokenNotFoundError, TokenRevokedError
+from storage.errors import TokenExpiredError, TokenNotFoundError, TokenRevokedError
 from storage.tokens import ApiToken, IssuedToken
 
 ResultT = TypeVar("ResultT")
@@ -102,6 +102,8 @@ def _with_stores(command: Callable[[Stores, Settings], Awaitable[ResultT]]) -> R
                 raise FailureError("there is no token with this ID; parley token list shows them") from None
             except TokenRevokedError:
                 raise FailureError("this token is revoked; parley token create makes a new one") from None
+            except TokenExpiredError:
+                raise FailureError("this token has expired; parley token create makes a new one") from None
             except ValueError as error:
                 raise FailureError(str(error)) from None
 

@@ -9,11 +9,11 @@ from datetime import datetime
 from typing import Literal
 
 from sqlalchemy import delete, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.clock import Clock
 from storage.database import Database
 from storage.schema import MAX_CONVERSATION_KEY_LENGTH, conversation_messages, conversations
+from storage.uninterrupted import LentConnection
 from storage.upserts import insert_or_update
 
 Role = Literal["system", "user", "assistant"]
@@ -105,7 +105,7 @@ def _check_key(key: str) -> None:
         raise ValueError(f"a conversation key has 1 to {MAX_CONVERSATION_KEY_LENGTH} characters")
 
 
-async def _touch(connection: AsyncConnection, key: str, now: datetime) -> None:
+async def _touch(connection: LentConnection, key: str, now: datetime) -> None:
     statement = insert_or_update(connection, conversations).values(key=key, touched_at=now)
     await connection.execute(
         statement.on_conflict_do_update(
@@ -114,7 +114,7 @@ async def _touch(connection: AsyncConnection, key: str, now: datetime) -> None:
     )
 
 
-async def _add(connection: AsyncConnection, key: str, messages: Sequence[NewMessage], now: datetime) -> list[int]:
+async def _add(connection: LentConnection, key: str, messages: Sequence[NewMessage], now: datetime) -> list[int]:
     """Insert one by one: only so do the ids follow the order on every database."""
     statement = insert(conversation_messages).returning(conversation_messages.c.id)
     ids = []

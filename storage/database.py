@@ -6,11 +6,9 @@ Owns: connections, transactions, the file's life. Does not own: any table (see `
 
 import asyncio
 import contextlib
-import logging
-from collections.abc import AsyncGenerator, Coroutine, Generator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -19,8 +17,7 @@ from storage import sqlite
 from storage.errors import DatabaseBusyError, StorageError
 from storage.instance_lock import InstanceLock
 from storage.migrating import migrate
-
-logger = logging.getLogger(__name__)
+from storage.uninterrupted import LentConnection, run_to_the_end
 
 # Each costs one thread; reads here take well below a millisecond, so few serve many callers.
 READERS = 4
@@ -30,8 +27,6 @@ BUSY_TIMEOUT_SECONDS = 5.0
 
 # Between two tries to open while another process is switching the journal; SQLite does not wait there by itself.
 _OPEN_RETRY_SECONDS = 0.02
-
-_T = TypeVar("_T")
 
 
 class Database:
@@ -72,7 +67,7 @@ class Database:
         return database
 
     @asynccontextmanager
-    async def reading(self) -> AsyncGenerator[AsyncConnection]:
+    async def reading(self) -> AsyncGenerator[LentConnection]:
         """Lend a connection that sees what was committed, and cannot write. Not to be nested in itself.
 
         Raises `StorageError` after `close`, and in place of any database error inside the block.
@@ -83,7 +78,7 @@ class Database:
                 yield connection
 
     @asynccontextmanager
-    async def writing(self) -> AsyncGenerator[AsyncConnection]:
+    async def writing(self) -> AsyncGenerator[LentConnection]:
         """Lend the one writing connection, in a transaction: committed at the end of the block, or rolled back.
 
         Callers wait for their turn. A caller cancelled inside leaves nothing behind; one cancelled during the commit
@@ -102,12 +97,12 @@ class Database:
         async with self._writing_turn:
             self._check_open()
             with self._explained():
-                await _to_the_end(self._truncate_log())
+                await run_to_the_end(self._truncate_log())
 
     async def close(self) -> None:
         """Let what runs finish, then close every connection. Safe to call twice."""
         self._is_closing = True
-        await _to_the_end(self._close_when_idle())
+        await run_to_the_end(self._close_when_idle())
 
     async def _close_when_idle(self) -> None:
         async with self._writing_turn, contextlib.AsyncExitStack() as turns:
@@ -133,24 +128,22 @@ class Database:
                 return
 
     @asynccontextmanager
-    async def _transaction(self, engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
+    async def _transaction(self, engine: AsyncEngine) -> AsyncGenerator[LentConnection]:
         connection = engine.connect()
         with self._explained():
             try:
-                await _to_the_end(_begin(connection))
-                yield connection
+                await run_to_the_end(_begin(connection))
+                yield LentConnection(connection)
             except BaseException:
-                await _to_the_end(_close(connection))
+                await run_to_the_end(_close(connection))
                 raise
-            await _to_the_end(_commit(connection))
+            await run_to_the_end(_commit(connection))
 
     async def _truncate_log(self) -> None:
         connection = self._writer.connect()
         try:
             await connection.start()
-            driver = (await connection.get_raw_connection()).driver_connection
-            assert driver is not None
-            await driver.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+            await sqlite.truncate_log(connection)
         finally:
             await _close(connection)
 
@@ -190,23 +183,3 @@ async def _close(connection: AsyncConnection) -> None:
     """Give the connection back; what was not committed is rolled back."""
     if connection.sync_connection is not None:
         await connection.close()
-
-
-async def _to_the_end(steps: Coroutine[Any, Any, _T]) -> _T:
-    """Await steps that must not stop halfway; a cancellation meanwhile is raised when they are done.
-
-    A statement runs in its connection's thread, which a cancelled `await` leaves alone: without this the turn would
-    pass on while the old transaction is still open.
-    """
-    task = asyncio.ensure_future(steps)
-    cancellation: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait({task})
-        except asyncio.CancelledError as error:
-            cancellation = error
-    if cancellation is None:
-        return task.result()
-    if not task.cancelled() and task.exception() is not None:
-        logger.warning("a database step failed after its caller was cancelled", exc_info=task.exception())
-    raise cancellation

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from sqlalchemy import ColumnElement, Subquery, and_, case, func, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.clock import Clock
 from storage.database import Database
 from storage.days import DayZone
 from storage.errors import AllowanceUsedError
 from storage.schema import api_tokens, daily_usage
+from storage.uninterrupted import LentConnection
 from storage.upserts import insert_or_update
 
 # How many days with calls a usage report reaches back.
@@ -175,7 +175,7 @@ class Ledger:
         return reclaimed
 
 
-async def _take_call(connection: AsyncConnection, tenant_id: str, day: date, limit: int) -> int | None:
+async def _take_call(connection: LentConnection, tenant_id: str, day: date, limit: int) -> int | None:
     """Count one call up in one statement; None when the limit was reached."""
     insert = insert_or_update(connection, daily_usage).values(
         tenant_id=tenant_id, day=day, calls=1, open_calls=1, prompt_tokens=0, completion_tokens=0
@@ -189,7 +189,7 @@ async def _take_call(connection: AsyncConnection, tenant_id: str, day: date, lim
     return used
 
 
-async def _fetch_used(connection: AsyncConnection, tenant_id: str, day: date) -> int:
+async def _fetch_used(connection: LentConnection, tenant_id: str, day: date) -> int:
     query = select(daily_usage.c.calls).where(daily_usage.c.tenant_id == tenant_id, daily_usage.c.day == day)
     used: int | None = await connection.scalar(query)
     return used or 0

@@ -3,6 +3,7 @@
 The only module with SQL that another database would not understand.
 """
 
+import errno
 import os
 import sqlite3
 from pathlib import Path
@@ -11,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from storage.errors import DatabaseBusyError, StorageError
@@ -41,7 +42,7 @@ def parse_path(url: str) -> Path:
 
 
 def prepare_file(path: Path) -> None:
-    """Make the folder, and the file if it is new, readable by this user alone; raises `OSError`.
+    """Make the folder, and the file if it is new, for this user alone; raises `OSError` when SQLite could not open it.
 
     SQLite gives its `-wal` and `-shm` files the mode of the database.
     """
@@ -49,7 +50,11 @@ def prepare_file(path: Path) -> None:
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     except FileExistsError:
-        return
+        # Only looked at: closing a file drops every lock this process holds on it (fcntl(2)), SQLite's included.
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)) from None
+        if not os.access(path, os.R_OK | os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from None
 
 
 def create_reader(path: Path, *, connections: int, busy_timeout_seconds: float) -> AsyncEngine:
@@ -102,6 +107,13 @@ def _prepare_connections(engine: AsyncEngine, pragmas: tuple[str, ...]) -> None:
             raise
 
 
+async def truncate_log(connection: AsyncConnection) -> None:
+    """Move the write-ahead log into the file and cut it to nothing, on a connection outside a transaction."""
+    driver = (await connection.get_raw_connection()).driver_connection
+    assert driver is not None
+    await driver.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
 def translate(error: DBAPIError, path: Path) -> StorageError:
     """Return the error that tells the operator what is wrong with the file and what to do."""
     # The primary of SQLite's result codes (https://www.sqlite.org/rescode.html); 0 when the driver gives none.
@@ -112,15 +124,17 @@ def translate(error: DBAPIError, path: Path) -> StorageError:
 
 
 def translate_os_error(error: OSError, path: Path) -> StorageError:
-    """Return the same for a folder or file that cannot be made."""
+    """Return the same for a folder or file that the operating system refuses."""
     reason = (error.strerror or type(error).__name__).lower()
-    return StorageError(f"database {path} cannot be created ({reason}); make its folder writable, or set DATABASE_URL")
+    return StorageError(f"database {path} cannot be opened ({reason}); {_CURE}")
 
+
+_CURE = "make it a file in a folder that Parley may write to, or set DATABASE_URL"
 
 _PROBLEMS = {
     sqlite3.SQLITE_NOTADB: "is not an SQLite database; move the file away, or set DATABASE_URL",
-    sqlite3.SQLITE_CANTOPEN: "cannot be opened; it must be a file in a writable folder, or set DATABASE_URL",
-    sqlite3.SQLITE_PERM: "cannot be opened; it must be a file in a writable folder, or set DATABASE_URL",
+    sqlite3.SQLITE_CANTOPEN: f"cannot be opened; {_CURE}",
+    sqlite3.SQLITE_PERM: f"cannot be opened; {_CURE}",
     sqlite3.SQLITE_READONLY: "cannot be written; make the file, its folder and the disk writable",
     sqlite3.SQLITE_FULL: "cannot grow, the disk is full; free some space",
     sqlite3.SQLITE_IOERR: "cannot be read or written, the disk reports an error; check the disk",

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from sqlalchemy import ColumnElement, Row, Update, func, insert, or_, select, true, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Row, Update, func, insert, literal, or_, select, true, update
 
 from storage.clock import Clock
 from storage.database import Database
 from storage.errors import TokenExpiredError, TokenNotFoundError, TokenRevokedError, TokenUnknownError
-from storage.schema import MAX_TOKEN_NAME_LENGTH, api_tokens, token_secrets
+from storage.schema import MAX_TOKEN_NAME_LENGTH, UtcDateTime, api_tokens, token_secrets
+from storage.uninterrupted import LentConnection
 
 SECRET_PREFIX = "parley_"  # noqa: S105 - the recognisable start of every secret, not one
 _SECRET_BYTES = 32
@@ -153,14 +153,15 @@ class TokenStore:
     async def count(self) -> int:
         """Count the tokens ever issued, revoked ones included."""
         async with self._database.reading() as connection:
-            return (await connection.execute(select(func.count()).select_from(api_tokens))).scalar_one()
+            number: int = await connection.scalar(select(func.count()).select_from(api_tokens))
+        return number
 
     async def revoke(self, token_id: str, *, guild_id: GuildScope = EVERY_GUILD) -> ApiToken:
         """End a token for good; a second time changes nothing. Raises `TokenNotFoundError`."""
         statement = (
             update(api_tokens)
             .where(api_tokens.c.id == token_id, _belongs_to(guild_id))
-            .values(revoked_at=func.coalesce(api_tokens.c.revoked_at, self._clock.now()))
+            .values(revoked_at=func.coalesce(api_tokens.c.revoked_at, literal(self._clock.now(), UtcDateTime)))
             .returning(api_tokens)
         )
         async with self._database.writing() as connection:
@@ -223,7 +224,7 @@ def _belongs_to(guild_id: GuildScope) -> ColumnElement[bool]:
     return api_tokens.c.guild_id.is_(None) if guild_id is None else api_tokens.c.guild_id == guild_id
 
 
-async def _fetch(connection: AsyncConnection, token_id: str, guild_id: GuildScope) -> ApiToken:
+async def _fetch(connection: LentConnection, token_id: str, guild_id: GuildScope) -> ApiToken:
     query = select(api_tokens).where(api_tokens.c.id == token_id, _belongs_to(guild_id))
     row = (await connection.execute(query)).one_or_none()
     if row is None:
@@ -231,7 +232,7 @@ async def _fetch(connection: AsyncConnection, token_id: str, guild_id: GuildScop
     return _token(row)
 
 
-async def _add_secret(connection: AsyncConnection, token_id: str, now: datetime) -> str:
+async def _add_secret(connection: LentConnection, token_id: str, now: datetime) -> str:
     secret = generate_secret()
     values = {"digest": digest(secret), "token_id": token_id, "created_at": now, "ends_at": None}
     await connection.execute(insert(token_secrets), values)

@@ -2,11 +2,12 @@
 
 from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
+
+from storage.uninterrupted import LentConnection
 
 
-def insert_or_update(connection: AsyncConnection, table: Table) -> sqlite.Insert | postgresql.Insert:
+def insert_or_update(connection: LentConnection, table: Table) -> sqlite.Insert | postgresql.Insert:
     """Return an `INSERT` that knows `on_conflict_do_update`, for the database behind the connection."""
-    if connection.dialect.name == "postgresql":
+    if connection.dialect_name == "postgresql":
         return postgresql.insert(table)
     return sqlite.insert(table)

@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator
 import pytest_asyncio
 
 from generation.engine import Engine
-from generation.llama_cpp import LlamaCppConfig, LlamaCppEngine
-from parley.model_file import DEMO_NAME, demo_path
+from generation.launch import LlamaCppConfig
+from generation.llama_cpp import LlamaCppEngine
+from parley.demo_model import DEMO_NAME, demo_path
 
 SLOTS = 4
 

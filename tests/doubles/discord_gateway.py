@@ -4,6 +4,7 @@ Owns: sessions and their numbered events, so that a resume repeats exactly what 
 events say. Source: https://discord.com/developers/docs/events/gateway.
 """
 
+import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -107,7 +108,8 @@ class Gateway:
         event = {"op": DISPATCH, "t": name, "s": len(session.events) + 1, "d": data}
         session.events.append(event)
         if session.socket is not None:
-            await session.socket.send_json(event)
+            with contextlib.suppress(ConnectionError):
+                await session.socket.send_json(event)
 
     async def drop(self, *, can_resume: bool = True) -> None:
         """Cut the connection; events go on being kept. `can_resume=False`: the session is lost with it."""

@@ -71,9 +71,9 @@ async def _find(database: Database, clock: ManualClock, name: str) -> Expected:
     sums = (usage.calls, usage.open_calls, usage.prompt_tokens + usage.completion_tokens)
     query = select(*(func.coalesce(func.sum(column), 0) for column in sums)).where(usage.tenant_id == name)
     async with database.reading() as connection:
-        calls, open_calls, llm_tokens = (await connection.execute(query)).one()
+        row = (await connection.execute(query)).one()
     messages = await Conversations(database, clock=clock).read(name)
-    return Expected(calls, open_calls, llm_tokens, [message.content for message in messages])
+    return Expected(*row, contents=[message.content for message in messages])
 
 
 def _closed_calls(steps: int) -> int:

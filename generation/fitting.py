@@ -1,0 +1,119 @@
+"""Fits a conversation into the model's context.
+
+Owns: what is dropped when a history outgrows the context. Leading system messages and the last turn always stay; whole
+leading turns go, in blocks of half a window. A prompt that begins like the one before it is not computed again, and
+prompt processing is the cost on a CPU: dropping one turn at a time changes the beginning on every turn, dropping a block
+changes it once in half a window. Cut points depend on the messages alone, so that the next turns choose the same one.
+
+Does not own: the template and the tokenizer (the engine's `encode_chat` and `encode_text`).
+"""
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Protocol
+
+from generation.engine import Message
+from generation.errors import PromptTooLongError
+
+_REMEMBERED_COUNTS = 20_000
+"""Messages whose token count is kept, by digest of the content: about 2 MB."""
+
+_TOKENS_AROUND_CONTENT = 8
+"""What a chat template typically adds to a message. Only places cut points; every prompt is encoded exactly."""
+
+_COUNTED_AT_ONCE = 8
+
+
+class Encoder(Protocol):
+    """What fitting needs of an engine."""
+
+    async def encode_chat(self, messages: Sequence[Message]) -> list[int]:
+        """Render and tokenize a conversation."""
+
+    async def encode_text(self, text: str) -> list[int]:
+        """Tokenize plain text."""
+
+
+@dataclass(frozen=True, slots=True)
+class FittedPrompt:
+    """A prompt that fits, and how many leading messages it leaves out."""
+
+    prompt: list[int]
+    dropped_messages: int
+
+
+class ContextFitter:
+    """Fits conversations for one loaded model; remembers what messages cost, not what they say."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self._counts: OrderedDict[bytes, int] = OrderedDict()
+
+    async def fit(self, messages: Sequence[Message], *, context_tokens: int, reply_tokens: int) -> FittedPrompt:
+        """Encode as much of a conversation as leaves room for the reply.
+
+        `context_tokens` holds prompt and reply together; `reply_tokens` is how many the reply wants, of which up to
+        half the context is set aside. When the system messages and the last turn alone need more than the rest, the
+        reply gets what is left.
+        Raises `PromptTooLongError` when not one token is left, `TemplateRefusedError`.
+        """
+        budget = context_tokens - min(reply_tokens, context_tokens // 2)
+        prompt = await self._encoder.encode_chat(messages)
+        if len(prompt) <= budget:
+            return FittedPrompt(prompt, 0)
+        system, rest = _split_system(messages)
+        dropped = 0
+        for dropped in await self._find_cuts(system, rest, budget):
+            prompt = await self._encoder.encode_chat([*system, *rest[dropped:]])
+            if len(prompt) <= budget:
+                return FittedPrompt(prompt, dropped)
+        if len(prompt) >= context_tokens:
+            raise PromptTooLongError(prompt_tokens=len(prompt), limit_tokens=context_tokens - 1)
+        return FittedPrompt(prompt, dropped)
+
+    async def _find_cuts(self, system: Sequence[Message], rest: Sequence[Message], budget: int) -> list[int]:
+        """List how many messages to drop, fewest first: at block borders, and at last all but the last turn."""
+        system_tokens = sum(await self._count(system))
+        before = [0, *accumulate(await self._count(rest))]
+        starts = _turn_starts(rest)
+        block = max(1, (budget - system_tokens) // 2)
+        cuts = [
+            start
+            for previous, start in zip(starts, starts[1:], strict=False)
+            if before[start] // block > before[previous] // block
+        ]
+        # A cut that by the estimate still leaves too much is not worth an exact encoding.
+        likely = [cut for cut in cuts if system_tokens + before[-1] - before[cut] <= budget and cut != starts[-1]]
+        return [*likely, *starts[-1:]] if starts[-1] else []
+
+    async def _count(self, messages: Sequence[Message]) -> list[int]:
+        """Estimate the tokens of each message."""
+        counts: list[int] = []
+        for at in range(0, len(messages), _COUNTED_AT_ONCE):
+            counts += await asyncio.gather(*map(self._count_one, messages[at : at + _COUNTED_AT_ONCE]))
+        return counts
+
+    async def _count_one(self, message: Message) -> int:
+        key = hashlib.blake2b(message.content.encode(), digest_size=16).digest()
+        if key not in self._counts:
+            self._counts[key] = len(await self._encoder.encode_text(message.content)) + _TOKENS_AROUND_CONTENT
+        self._counts.move_to_end(key)
+        count = self._counts[key]
+        if len(self._counts) > _REMEMBERED_COUNTS:
+            self._counts.popitem(last=False)
+        return count
+
+
+def _split_system(messages: Sequence[Message]) -> tuple[Sequence[Message], Sequence[Message]]:
+    first = next((at for at, message in enumerate(messages) if message.role != "system"), len(messages))
+    return messages[:first], messages[first:]
+
+
+def _turn_starts(messages: Sequence[Message]) -> list[int]:
+    """List where turns begin: at each user message and at the first; at every message if there is no user."""
+    starts = [at for at, message in enumerate(messages) if message.role == "user"] or list(range(len(messages)))
+    return starts if starts[:1] == [0] else [0, *starts]

@@ -1,0 +1,100 @@
+"""Decides how the engine is launched on this machine.
+
+Owns: what the operator configured, what follows from it and from the model's header, and the check that memory
+suffices. Does not own: the process (`process.py`).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from generation.child import ChildSettings
+from generation.errors import ModelError
+from generation.gguf_file import GgufHeader
+
+_GIB, _MIB = 1 << 30, 1 << 20
+
+_PACE_PER_THREAD = 4e10
+"""Parameters times tokens that one thread's prompt processing gets through a second, measured in the packaged build
+with Q4_0 and Q8_0 models of 0.25 and 1.1 billion parameters. Good within a factor of two, all that is asked of it."""
+
+_BATCH_SECONDS = 0.75
+"""A batch is not interrupted: so long may a caller who hung up keep a slot, and the other slots wait for a token."""
+
+_SMALLEST_BATCH, _LARGEST_BATCH, _BATCH_STEP = 32, 512, 16
+"""Below 32 tokens prompts cost half as much again; 512 is llama.cpp's own and no faster beyond."""
+
+_LARGEST_CACHE_MIB = 2048
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LlamaCppConfig:
+    """What the operator chose. `context_tokens` is what one request may use; `slots` requests run at once."""
+
+    model_path: Path
+    model_name: str
+    context_tokens: int
+    slots: int
+    threads: int
+    server_binary: Path | None = None
+
+
+def usable_context(config: LlamaCppConfig, header: GgufHeader) -> int:
+    """Tokens of context that one request gets: what was asked for, but no more than the model was trained on."""
+    return min(config.context_tokens, header.trained_context or config.context_tokens)
+
+
+def check_memory(config: LlamaCppConfig, header: GgufHeader, *, available_bytes: int) -> None:
+    """Raise `ModelError` when weights and the KV cache of all slots will not fit."""
+    needed = header.size_bytes + header.kv_bytes_per_token * usable_context(config, header) * config.slots
+    if needed > available_bytes:
+        raise ModelError(
+            f"the model needs about {needed / _GIB:.1f} GiB of memory and {available_bytes / _GIB:.1f} GiB are free; "
+            "choose a smaller model, or lower PARLEY_CONTEXT or PARLEY_PARALLEL"
+        )
+
+
+def fetch_available_bytes(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+    """Measure free memory: the machine's, or the container's where that is less.
+
+    https://docs.kernel.org/admin-guide/cgroup-v2.html
+    """
+    available = int(psutil.virtual_memory().available)
+    try:
+        limit = (cgroup / "memory.max").read_text().strip()
+        used = int((cgroup / "memory.current").read_text())
+        statistics = dict(line.split() for line in (cgroup / "memory.stat").read_text().splitlines())
+    except (OSError, ValueError):
+        return available
+    if not limit.isdigit():
+        return available
+    # Files the kernel keeps in memory count as used, but are given up on demand.
+    return min(available, int(limit) - used + int(statistics.get("inactive_file", 0)))
+
+
+def plan_child(config: LlamaCppConfig, header: GgufHeader, *, socket_path: Path, api_key: str) -> ChildSettings:
+    """Say what the child shall do."""
+    return ChildSettings(
+        model_path=str(config.model_path.absolute()),
+        socket_path=str(socket_path),
+        api_key=api_key,
+        context_tokens=usable_context(config, header),
+        slots=config.slots,
+        threads=config.threads,
+        # A binary of the operator's own may compute on a GPU, where small batches only cost.
+        batch_tokens=choose_batch_tokens(header.parameters, config.threads) if config.server_binary is None else 0,
+        cache_mib=choose_cache_mib(int(psutil.virtual_memory().total)),
+        server_binary=None if config.server_binary is None else str(config.server_binary),
+    )
+
+
+def choose_batch_tokens(parameters: int, threads: int) -> int:
+    """Tokens of a prompt processed at a time, so that a batch takes about `_BATCH_SECONDS`."""
+    tokens = int(_BATCH_SECONDS * _PACE_PER_THREAD * threads / max(1, parameters))
+    return max(_SMALLEST_BATCH, min(_LARGEST_BATCH, tokens // _BATCH_STEP * _BATCH_STEP))
+
+
+def choose_cache_mib(total_bytes: int) -> int:
+    """Memory for conversations that lost their slot, MiB: llama.cpp's own 8192 is more than small machines have."""
+    return min(total_bytes // 8 // _MIB, _LARGEST_CACHE_MIB)

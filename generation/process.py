@@ -1,0 +1,115 @@
+"""One run of the engine's child process.
+
+Owns: spawning it in a session of its own, handing over its settings, keeping the end of what it logs, stopping it with
+everything it started, and saying in words why it ended. Does not own: when to start it again (`supervisor.py`).
+"""
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Self
+
+from generation.child import CANNOT_LOAD, ChildSettings
+
+_TAIL_BYTES = 8192
+
+_WITHHELD = ("DISCORD_", "PARLEY_", "DATABASE_", "HF_", "HUGGING", "LLAMA_", "AIP_")
+"""Beginnings of environment names the child does not get: secrets it has no use for, and names that llama.cpp reads as
+settings (`LLAMA_ARG_HOST`, `AIP_MODE`), which would work against the ones given."""
+
+_REASONS: Final = (
+    (r"unknown model architecture: '([\w.-]{1,40})'", "llama.cpp does not know its architecture, {0}"),
+    (r"unknown pre-tokenizer type: '([\w.-]{1,40})'", "llama.cpp does not know its tokenizer, {0}"),
+    (r"not within (?:the )?file bounds|corrupted or incomplete|missing tensor", "the file is damaged or not whole"),
+    (r"failed to allocate|unable to allocate|out of memory|bad_alloc|failed to mmap", "there is too little memory"),
+    (r"cannot run server binary: ([\w ]{1,60})", "PARLEY_LLAMA_SERVER cannot be run: {0}"),
+    (r"(?:invalid argument|unknown argument): ([\w-]{1,40})", "PARLEY_LLAMA_SERVER is too old, it does not know {0}"),
+    (r"error while loading shared libraries: ([\w.+-]{1,60})", "PARLEY_LLAMA_SERVER lacks a library, {0}"),
+)
+
+
+class EngineProcess:
+    """A child that runs; made by `spawn`."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._tail = bytearray()
+        self._reading = asyncio.create_task(self._keep_tail())
+
+    @classmethod
+    async def spawn(cls, settings: ChildSettings) -> Self:
+        """Start the child and tell it what to do."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "generation.child",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            env=_environment(os.environ),
+            # Ctrl-C in the terminal is for the parent, which then lets running replies finish.
+            start_new_session=True,
+        )
+        child = cls(process)
+        with contextlib.suppress(ConnectionError):
+            assert process.stdin is not None
+            process.stdin.write(settings.to_line())
+            await process.stdin.drain()
+        return child
+
+    @property
+    def pid(self) -> int:
+        """Process id, which is also the id of its process group."""
+        return self._process.pid
+
+    async def wait(self) -> None:
+        """Return when the child has ended and all it said was read."""
+        await self._process.wait()
+        # A server of the operator's own that outlives the child between us would keep its pipe, and its memory.
+        self._signal(signal.SIGKILL)
+        await asyncio.shield(self._reading)
+
+    async def stop(self, *, grace_seconds: float) -> None:
+        """End the child's whole process group: politely, then not."""
+        self._signal(signal.SIGTERM)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace_seconds):
+                await self._process.wait()
+        self._signal(signal.SIGKILL)
+        await self.wait()
+
+    def explain_end(self) -> str:
+        """Say in a phrase why the child ended."""
+        said = self._tail.decode(errors="replace")
+        for pattern, reason in _REASONS:
+            if match := re.search(pattern, said):
+                return reason.format(*match.groups())
+        status = self._process.returncode
+        if status in (-signal.SIGKILL, 128 + signal.SIGKILL):
+            return "its process was killed, perhaps for want of memory"
+        if status == CANNOT_LOAD:
+            return "llama.cpp cannot load it"
+        return f"its process ended with status {status}"
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, number)
+
+    async def _keep_tail(self) -> None:
+        assert self._process.stderr is not None
+        while said := await self._process.stderr.read(4096):
+            self._tail += said
+            del self._tail[:-_TAIL_BYTES]
+
+
+def _environment(inherited: Mapping[str, str]) -> dict[str, str]:
+    """Pass on what a native library may need, and where this package is found when it is not installed."""
+    kept = {name: value for name, value in inherited.items() if not name.startswith(_WITHHELD)}
+    root = str(Path(__file__).resolve().parent.parent)
+    kept["PYTHONPATH"] = os.pathsep.join(filter(None, (root, kept.get("PYTHONPATH"))))
+    return kept

@@ -1,0 +1,125 @@
+"""A bot that really connects: discord.py on one side, the stand-in Discord, a scripted API and SQLite on the other."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+from discord.gateway import DiscordWebSocket
+from discord.http import Route
+
+from bot.config import BotConfig, BotStores
+from bot.runner import run_bot
+from storage.clock import SystemClock
+from storage.conversations import Conversations
+from storage.database import Database
+from storage.days import DayZone
+from storage.ledger import Ledger
+from storage.notes import Notes
+from storage.tokens import TokenStore
+from tests.bot.scripted_api import SERVICE_TOKEN, ScriptedApi
+from tests.doubles.discord_server import DiscordServer
+
+DISCORD_TOKEN = "stand-in-token"
+SYSTEM_PROMPT = "You are Parley."
+
+
+class RunningBot:
+    """A bot task; `stop` ends it the way the process does."""
+
+    def __init__(self, task: asyncio.Task[None]) -> None:
+        self.task = task
+
+    async def stop(self) -> None:
+        """Cancel it and wait for its orderly end."""
+        self.task.cancel()
+        await asyncio.wait([self.task])
+        if not self.task.cancelled() and (error := self.task.exception()) is not None:
+            raise error
+
+
+class StartBot(Protocol):
+    """Starts a bot that is connected when the call returns."""
+
+    def __call__(self, **changes: Any) -> Awaitable[RunningBot]:
+        """Start it with changed fields of `BotConfig`."""
+
+
+@pytest.fixture(autouse=True)
+def discord_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put discord.py's addresses back after each test; they are class attributes."""
+    monkeypatch.setattr(Route, "BASE", Route.BASE)
+    monkeypatch.setattr(DiscordWebSocket, "DEFAULT_GATEWAY", DiscordWebSocket.DEFAULT_GATEWAY)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[DiscordServer]:
+    """Run a Discord whose rules nobody may have broken when the test ends."""
+    async with DiscordServer(token=DISCORD_TOKEN) as running:
+        yield running
+        assert running.state.breaches == []
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[ScriptedApi]:
+    async with ScriptedApi() as running:
+        yield running
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    opened = await Database.open(f"sqlite:///{tmp_path / 'parley.db'}")
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def stores(database: Database) -> BotStores:
+    return make_stores(database)
+
+
+def make_stores(database: Database) -> BotStores:
+    """Return what the bot uses of a database."""
+    clock = SystemClock()
+    return BotStores(
+        conversations=Conversations(database, clock=clock),
+        tokens=TokenStore(database, clock=clock),
+        ledger=Ledger(database, zone=DayZone("Europe/London"), clock=clock),
+        notes=Notes(database),
+    )
+
+
+@pytest.fixture
+def config(server: DiscordServer, api: ScriptedApi) -> BotConfig:
+    return BotConfig(
+        token=DISCORD_TOKEN,
+        api_url=api.url,
+        service_token=SERVICE_TOKEN,
+        public_url="http://127.0.0.1:8080",
+        system_prompt=SYSTEM_PROMPT,
+        discord_api_url=server.api_url,
+        drain_seconds=5.0,
+    )
+
+
+@pytest.fixture
+async def start_bot(
+    server: DiscordServer, config: BotConfig, stores: BotStores
+) -> AsyncIterator[Callable[..., Awaitable[RunningBot]]]:
+    """Start bots; those still running at the end of the test are stopped."""
+    from dataclasses import replace
+
+    started: list[RunningBot] = []
+
+    async def start(**changes: Any) -> RunningBot:
+        used_stores = changes.pop("stores", stores)
+        running = RunningBot(asyncio.create_task(run_bot(replace(config, **changes), used_stores)))
+        started.append(running)
+        await server.connected()
+        return running
+
+    yield start
+    for running in started:
+        if not running.task.done():
+            await running.stop()

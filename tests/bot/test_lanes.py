@@ -1,0 +1,107 @@
+"""Places in line."""
+
+import asyncio
+
+import pytest
+
+from bot.errors import LaneFullError, ShuttingDownError
+from bot.lanes import Lanes
+
+
+async def _use(lanes: Lanes, key: str, name: str, log: list[str], go_on: asyncio.Event) -> None:
+    with lanes.place(key) as place:
+        async with place.turn():
+            log.append(f"{name} begins")
+            await go_on.wait()
+            log.append(f"{name} ends")
+
+
+async def _settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_one_at_a_time_in_order_and_lanes_do_not_wait_for_each_other() -> None:
+    lanes, log, go_on = Lanes(), list[str](), asyncio.Event()
+    tasks = [asyncio.create_task(_use(lanes, key, name, log, go_on)) for key, name in ("xa", "xb", "yc", "xd")]
+    await _settle()
+    assert log == ["a begins", "c begins"]
+    go_on.set()
+    await asyncio.gather(*tasks)
+    assert [entry for entry in log if "c" not in entry.split()[0]] == [
+        "a begins",
+        "a ends",
+        "b begins",
+        "b ends",
+        "d begins",
+        "d ends",
+    ]
+    assert len(lanes) == 0
+
+
+async def test_who_leaves_the_line_is_skipped_and_an_error_passes_the_turn_on() -> None:
+    lanes, log, go_on = Lanes(), list[str](), asyncio.Event()
+    first = asyncio.create_task(_use(lanes, "x", "first", log, go_on))
+    leaver = asyncio.create_task(_use(lanes, "x", "leaver", log, go_on))
+    last = asyncio.create_task(_use(lanes, "x", "last", log, go_on))
+    await _settle()
+    leaver.cancel()
+    first.cancel()
+    go_on.set()
+    await last
+    assert log == ["first begins", "last begins", "last ends"]
+    assert len(lanes) == 0
+
+
+async def test_a_lane_takes_a_bounded_number() -> None:
+    lanes, log, never = Lanes(max_waiting=1), list[str](), asyncio.Event()
+    tasks = [asyncio.create_task(_use(lanes, "x", name, log, never)) for name in "ab"]
+    await _settle()
+    with pytest.raises(LaneFullError), lanes.place("x"):
+        pass
+    with lanes.place("y"):
+        assert len(lanes) == 2
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    assert len(lanes) == 0
+
+
+async def test_closing_lets_turns_finish_and_takes_nobody_new() -> None:
+    lanes, log, go_on = Lanes(), list[str](), asyncio.Event()
+    task = asyncio.create_task(_use(lanes, "x", "a", log, go_on))
+    await _settle()
+    closing = asyncio.create_task(lanes.close(drain_seconds=20))
+    await _settle()
+    with pytest.raises(ShuttingDownError), lanes.place("y"):
+        pass
+    go_on.set()
+    await asyncio.gather(task, closing)
+    assert log == ["a begins", "a ends"]
+
+
+async def test_closing_ends_the_turns_that_take_too_long_begun_or_waiting() -> None:
+    lanes, log, never = Lanes(), list[str](), asyncio.Event()
+    tasks = [asyncio.create_task(_use(lanes, "x", name, log, never)) for name in "ab"]
+    await _settle()
+    await lanes.close(drain_seconds=0.01)
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [ShuttingDownError, ShuttingDownError]
+    assert log == ["a begins"]
+    assert len(lanes) == 0
+
+
+async def test_a_place_ended_before_its_turn_was_asked_for_gets_none() -> None:
+    lanes = Lanes()
+    with lanes.place("x") as place:
+        place.end()
+        with pytest.raises(ShuttingDownError):
+            async with place.turn():
+                pytest.fail("no turn is left")
+
+
+async def test_a_timeout_of_the_work_itself_is_not_taken_for_a_shutdown() -> None:
+    lanes = Lanes()
+    with lanes.place("x") as place, pytest.raises(TimeoutError):
+        async with place.turn():
+            raise TimeoutError

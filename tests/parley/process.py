@@ -1,0 +1,118 @@
+"""Parley as its user starts it: a process of its own, a folder of its own, a port of its own."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import psutil
+
+from parley.settings import known_names
+
+START_SECONDS = 60.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """The environment without any setting of Parley, then those given."""
+    clean = {name: value for name, value in os.environ.items() if name not in known_names()}
+    return {**clean, "NO_COLOR": "1", "COLUMNS": "200", **settings}
+
+
+@dataclass(kw_only=True)
+class Parley:
+    """A started `parley up`."""
+
+    process: asyncio.subprocess.Process
+    url: str
+    output: Path
+    folder: Path
+
+    def printed(self) -> str:
+        return self.output.read_text("utf-8")
+
+    def children(self) -> list[psutil.Process]:
+        """The live processes beneath this one."""
+        return [each for each in psutil.Process(self.process.pid).children(recursive=True) if each.is_running()]
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    async def stopped(self, *, within_seconds: float) -> int:
+        async with asyncio.timeout(within_seconds):
+            return await self.process.wait()
+
+    async def until_ready(self, *, within_seconds: float = START_SECONDS) -> None:
+        """Wait until `/readyz` answers 200; an early end of the process fails with what it printed."""
+        async with asyncio.timeout(within_seconds), aiohttp.ClientSession() as session:
+            while True:
+                assert self.process.returncode is None, self.printed()
+                try:
+                    async with session.get(f"{self.url}/readyz") as response:
+                        if response.status == 200:
+                            return
+                except aiohttp.ClientError:
+                    pass
+                await asyncio.sleep(0.05)
+
+    async def until_printed(self, text: str, *, within_seconds: float = START_SECONDS) -> str:
+        async with asyncio.timeout(within_seconds):
+            while text not in self.printed():
+                assert self.process.returncode is None, self.printed()
+                await asyncio.sleep(0.05)
+        return self.printed()
+
+
+@asynccontextmanager
+async def started(folder: Path, *arguments: str, **settings: str) -> AsyncIterator[Parley]:
+    """Start `parley` in a folder for the block; whatever is left of it is killed afterwards."""
+    port = free_port()
+    output = folder / f"output-{port}.txt"
+    with output.open("wb") as file:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "parley", *(arguments or ("up",))),
+            cwd=folder,
+            env=environment(PORT=str(port), **settings),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+        )
+    running = Parley(process=process, url=f"http://127.0.0.1:{port}", output=output, folder=folder)
+    try:
+        yield running
+    finally:
+        await _end(process)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+        await process.wait()
+        psutil.wait_procs(children, timeout=5)
+
+
+async def run(folder: Path, *arguments: str, **settings: str) -> tuple[int, str, str]:
+    """Run one `parley` command to its end: status, standard output, standard error."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "parley", *arguments),
+        cwd=folder,
+        env=environment(**settings),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()

@@ -1,0 +1,167 @@
+"""`parley up` as a process: start, first answer, a killed engine, orderly and disorderly ends."""
+
+import asyncio
+import re
+import shlex
+import signal
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import psutil
+import pytest
+
+from tests.parley.process import Parley, free_port, run, started
+from tests.waiting import eventually
+
+HELLO = {"messages": [{"role": "user", "content": "Hello!"}]}
+ENDLESS = {**HELLO, "num_predict": -2, "num_ctx": 4096, "temperature": 2}
+
+
+async def first_token(parley: Parley) -> str:
+    printed = await parley.until_printed("Stop with Ctrl-C")
+    found = re.search(r"parley_[\w-]{43}", printed)
+    assert found, printed
+    return found[0]
+
+
+async def ask(parley: Parley, token: str, body: dict[str, Any]) -> tuple[int, dict[str, Any], dict[str, str]]:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{parley.url}/ai/chat", json=body, headers={"Authorization": token}) as response,
+    ):
+        return response.status, await response.json(), dict(response.headers)
+
+
+async def test_a_newcomer_gets_a_panel_and_a_line_that_works_when_pasted(tmp_path: Path) -> None:
+    async with started(tmp_path) as parley:
+        await first_token(parley)
+        printed = parley.printed()
+        assert "parley-demo" in printed
+        assert f"{parley.url}/docs" in printed
+        assert "DISCORD_TOKEN" in printed
+        assert "demonstration" in printed
+        assert "parley model pull" in printed
+        line = next(line for line in printed.splitlines() if line.startswith("curl "))
+        process = await asyncio.create_subprocess_exec(*shlex.split(line), stdout=asyncio.subprocess.PIPE)
+        out, _ = await process.communicate()
+        assert process.returncode == 0
+        assert b'"role":"assistant"' in out
+        parley.signal(signal.SIGTERM)
+        assert await parley.stopped(within_seconds=20) == 0
+    async with started(tmp_path) as again:
+        await again.until_printed("Stop with Ctrl-C")
+        assert "parley_" not in again.printed(), "a token is shown once, on the very first start"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_lets_a_running_reply_finish_and_leaves_no_child(tmp_path: Path, number: signal.Signals) -> None:
+    async with started(tmp_path) as parley:
+        token = await first_token(parley)
+        children = parley.children()
+        assert children
+        asking = asyncio.create_task(ask(parley, token, {**HELLO, "num_predict": -2, "num_ctx": 512}))
+        await asyncio.sleep(0.3)
+        parley.signal(number)
+        status, reply, _ = await asking
+        assert (status, reply["done"]) == (200, True)
+        assert await parley.stopped(within_seconds=20) == 0
+        assert psutil.wait_procs(children, timeout=2)[1] == []
+
+
+async def test_a_killed_engine_fails_what_runs_and_is_back_within_ten_seconds(tmp_path: Path) -> None:
+    async with started(tmp_path) as parley:
+        token = await first_token(parley)
+        asking = asyncio.create_task(ask(parley, token, ENDLESS))
+        await asyncio.sleep(0.5)
+        engine = parley.children()[0]
+        engine.kill()
+        status, error, headers = await asking
+        assert (status, error["error"]) == (503, "Model unavailable")
+        assert int(headers["Retry-After"]) >= 1
+        async with asyncio.timeout(10):
+            status, reply, _ = await ask(parley, token, HELLO)
+        assert status == 200
+        assert reply["usage"]["calls_remaining"] == 998, "the call that failed because of us was given back"
+        assert parley.process.returncode is None
+
+
+async def test_killing_everything_leaves_no_engine_behind_and_the_next_start_works(tmp_path: Path) -> None:
+    async with started(tmp_path) as parley:
+        token = await first_token(parley)
+        children = parley.children()
+        asking = asyncio.create_task(ask(parley, token, ENDLESS))
+        await asyncio.sleep(0.3)
+        parley.signal(signal.SIGKILL)
+        await parley.stopped(within_seconds=5)
+        with pytest.raises(aiohttp.ClientError):
+            await asking
+        assert psutil.wait_procs(children, timeout=5)[1] == []
+    async with started(tmp_path) as again:
+        await again.until_ready()
+        status, reply, _ = await ask(again, token, HELLO)
+        assert status == 200
+        assert reply["usage"]["calls_remaining"] == 999, "the call cut off by the crash was given back"
+
+
+async def test_a_signal_during_the_start_stops_it(tmp_path: Path) -> None:
+    async with started(tmp_path) as parley:
+        await eventually(lambda: bool(parley.children()), within_seconds=30)
+        parley.signal(signal.SIGTERM)
+        assert await parley.stopped(within_seconds=20) == 0
+        assert "Traceback" not in parley.printed()
+
+
+async def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    async with started(tmp_path) as parley:
+        await parley.until_ready()
+        port = parley.url.rsplit(":", 1)[1]
+        status, _, error = await run(tmp_path / "other", "up", PORT=port)
+        assert status == 1
+        assert re.fullmatch(rf"parley: PORT: 127\.0\.0\.1:{port} is in use[^\n]*\n", error)
+
+
+async def test_a_second_service_on_the_same_database_is_refused(tmp_path: Path) -> None:
+    async with started(tmp_path) as parley:
+        await parley.until_ready()
+        status, _, error = await run(tmp_path, "up", PORT=str(free_port()))
+        assert status == 1
+        assert "already serves" in error
+        assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"PARLEY_MODLE": "x"}, "PARLEY_MODLE"),
+        ({"PARLEY_MODEL": "missing.gguf"}, "PARLEY_MODEL"),
+        ({"PARLEY_MODEL": "hf:nonsense"}, "hf:"),
+        ({"PARLEY_LLAMA_SERVER": "nowhere/llama-server"}, "PARLEY_LLAMA_SERVER"),
+        ({"DATABASE_URL": "sqlite:////proc/parley.db"}, "/proc/parley.db"),
+        ({"HOST": "203.0.113.7"}, "HOST"),
+    ],
+)
+async def test_a_start_that_cannot_work_ends_with_one_line(tmp_path: Path, settings: dict[str, str], said: str) -> None:
+    status, _, error = await run(tmp_path, "up", **({"PORT": str(free_port())} | settings))
+    assert status == 1
+    assert said in error
+    assert error.startswith("parley: ")
+    assert error.count("\n") == 1, error
+
+
+async def test_a_model_that_is_none_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "model.gguf").write_bytes(b"not a model" * 1000)
+    status, _, error = await run(tmp_path, "up", PORT=str(free_port()), PARLEY_MODEL="model.gguf")
+    assert status == 1
+    assert "model.gguf" in error
+    assert "Traceback" not in error
+
+
+async def test_a_database_that_is_none_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "my.db").write_bytes(b"not a database " * 1000)
+    status, _, error = await run(tmp_path, "up", PORT=str(free_port()), DATABASE_URL="sqlite:///my.db")
+    assert status == 1
+    assert "my.db" in error
+    assert error.count("\n") == 1
+    assert (tmp_path / "my.db").read_bytes() == b"not a database " * 1000, "nothing was lost"
