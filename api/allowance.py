@@ -88,7 +88,9 @@ class Allowance:
         try:
             charge = await self._ledger.charge(caller.tenant_id, limit=caller.daily_calls)
         except AllowanceUsedError as error:
-            raise allowance_used(error.limit, error.resets_at, self._clock.now()) from None
+            now = self._clock.now()
+            spent = RateState(error.limit, 0, error.resets_at)
+            raise allowance_used(error.limit, error.resets_at, now, headers=spent.headers(now)) from None
         call = Call(caller, charge)
         self.open.add(call)
         try:

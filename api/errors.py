@@ -72,11 +72,11 @@ def unknown_model(name: str, loaded: str) -> ApiError:
     return ApiError(404, "Not found", f"There is no model {name[:80]!r} here; leave model out or use {loaded!r}.")
 
 
-def allowance_used(limit: int, resets_at: datetime, now: datetime) -> ApiError:
-    """Build the 429 of a spent day."""
+def allowance_used(limit: int, resets_at: datetime, now: datetime, *, headers: Mapping[str, str]) -> ApiError:
+    """Build the 429 of a spent day; `headers` are those of the rate limit."""
     seconds = max(1, math.ceil((resets_at - now).total_seconds()))
     message = f"All {limit} calls of today are used; the next day starts at {resets_at.isoformat()}."
-    return ApiError(429, "Too many requests", message, headers={"Retry-After": str(seconds)})
+    return ApiError(429, "Too many requests", message, headers={**headers, "Retry-After": str(seconds)})
 
 
 def balance_spent() -> ApiError:

@@ -61,13 +61,17 @@ class ApiClient:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar())
+        await self.open()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+    async def open(self) -> None:
+        """Make ready to ask; connections are made when needed."""
+        self._session = aiohttp.ClientSession(timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar())
 
     async def close(self) -> None:
         """Close the connections. Safe to call twice."""
@@ -88,7 +92,7 @@ class ApiClient:
             "Content-Type": "application/json",
             ON_BEHALF_OF_HEADER: tenant,
         }
-        assert self._session is not None, "used outside of its block"
+        assert self._session is not None, "asked before it was opened"
         try:
             async with self._session.post(self._chat_url, data=body.encode(), headers=headers) as response:
                 content = await response.read()

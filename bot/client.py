@@ -64,7 +64,7 @@ class ParleyBot(commands.Bot):
 
     async def setup_hook(self) -> None:
         """Add the commands and tell Discord about them if they changed; discord.py calls it after the login."""
-        await self._api.__aenter__()
+        await self._api.open()
         await self.add_cog(chat.Chat(self.answering, is_mature=self.config.mature))
         await self.add_cog(messages.Messages(self, self.answering, is_mature=self.config.mature))
         await self.add_cog(developer.Developer(self.config, self.stores))

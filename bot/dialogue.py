@@ -62,8 +62,7 @@ class Dialogue:
         """
         asked = ChatMessage(role="user", content=spoken(question.speaker, question.text))
         stored = await self._conversations.read(question.conversation_key)
-        history = [ChatMessage(role=message.role, content=message.content) for message in stored]
-        messages = fit(self._system, [*history, asked], max_body_bytes=self._max_body_bytes)
+        messages = fit(self._system, stored, asked, max_body_bytes=self._max_body_bytes)
         answer = await self._api.reply(messages, tenant=question.tenant)
         if not answer.text.strip():
             raise EmptyReplyError

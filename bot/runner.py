@@ -39,8 +39,7 @@ async def run_bot(config: BotConfig, stores: BotStores, *, on_login: Callable[[s
 
     Raises `DiscordLoginError` when Discord refuses the bot.
     """
-    if config.discord_api_url is not None:
-        aim_rest(config.discord_api_url)
+    _prepare_library(config)
     wait_seconds = FIRST_RETRY_SECONDS
     while True:
         async with ParleyBot(config, stores) as bot:
@@ -59,8 +58,7 @@ async def check_login(config: BotConfig) -> str:
 
     Raises `DiscordLoginError`, also when Discord cannot be reached.
     """
-    if config.discord_api_url is not None:
-        aim_rest(config.discord_api_url)
+    _prepare_library(config)
     async with discord.Client(intents=discord.Intents.none()) as client:
         try:
             await _explained(client.login(_checked_token(config.token)))
@@ -70,6 +68,14 @@ async def check_login(config: BotConfig) -> str:
             ) from None
         assert client.user is not None, "the login tells it"
         return client.user.name
+
+
+def _prepare_library(config: BotConfig) -> None:
+    """Set what discord.py keeps per process: the REST address, and that nobody misses voice."""
+    if config.discord_api_url is not None:
+        aim_rest(config.discord_api_url)
+    discord.VoiceClient.warn_nacl = False
+    discord.VoiceClient.warn_dave = False
 
 
 async def _is_logged_in(bot: ParleyBot) -> bool:

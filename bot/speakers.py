@@ -70,6 +70,6 @@ def name_mentions(text: str, names: Mapping[str, Callable[[int], str | None]]) -
     def replace(match: re.Match[str]) -> str:
         kind = match["kind"].replace("!", "")
         name = names[kind](int(match["id"])) if kind in names else None
-        return match[0] if name is None else f"{kind[0]}{name}"
+        return match[0] if name is None else f"{kind[0]}{name.lstrip('@')}"
 
     return _MENTION.sub(replace, text)

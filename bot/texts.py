@@ -70,7 +70,7 @@ def model_unavailable(*, retry_after_seconds: int | None) -> str:
 
 def took_too_long() -> str:
     """Say that the deadline passed."""
-    return "Sorry, that took too long. The call is not counted; please try again, or ask for something shorter."
+    return "Sorry, that took too long. Please try again, or ask for something shorter."
 
 
 def service_misconfigured() -> str:

@@ -7,6 +7,7 @@ service does. Both cut in blocks for one reason: while the beginning stays the s
 import math
 from collections.abc import Sequence
 from itertools import accumulate
+from typing import Literal, Protocol
 
 from api.contract import MAX_MESSAGES, ChatMessage
 
@@ -18,17 +19,31 @@ RESERVED_BYTES = 4096
 """Room in a body for everything beside the messages."""
 
 
-def fit(system: ChatMessage, messages: Sequence[ChatMessage], *, max_body_bytes: int) -> list[ChatMessage]:
-    """Return the system message and the part of `messages` that may be sent; the last one always is.
+class Said(Protocol):
+    """A message of a conversation, stored or new."""
+
+    @property
+    def role(self) -> Literal["system", "user", "assistant"]:
+        """Return who spoke."""
+
+    @property
+    def content(self) -> str:
+        """Return what was said."""
+
+
+def fit(system: ChatMessage, stored: Sequence[Said], asked: ChatMessage, *, max_body_bytes: int) -> list[ChatMessage]:
+    """Return the system message, the part of a whole conversation that may be sent, and the question.
 
     The cut depends on the messages from the first on and moves in blocks, so that most next turns choose it again.
     """
-    sizes = [_wire_size(message) for message in messages]
-    room_bytes = max(0, max_body_bytes - RESERVED_BYTES - _wire_size(system))
-    start = max(_cut_by_count(len(messages)), _cut_by_bytes(sizes, room_bytes))
-    while start < len(messages) - 1 and messages[start].role != "user":
+    recent = [
+        ChatMessage(role=message.role, content=message.content) for message in stored[_cut_by_count(len(stored) + 1) :]
+    ]
+    sizes = [_wire_size(message) for message in (*recent, asked)]
+    start = _cut_by_bytes(sizes, max_body_bytes - RESERVED_BYTES - _wire_size(system))
+    while start < len(recent) and recent[start].role != "user":
         start += 1
-    return [system, *messages[min(start, len(messages) - 1) :]]
+    return [system, *recent[start:], asked]
 
 
 def _wire_size(message: ChatMessage) -> int:

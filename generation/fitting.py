@@ -2,8 +2,9 @@
 
 Owns: what is dropped when a history outgrows the context. Leading system messages and the last turn always stay; whole
 leading turns go, in blocks of half a window. A prompt that begins like the one before it is not computed again, and
-prompt processing is the cost on a CPU: dropping one turn at a time changes the beginning on every turn, dropping a block
-changes it once in half a window. Cut points depend on the messages alone, so that the next turns choose the same one.
+prompt processing is the cost on a CPU: dropping one turn at a time changes the beginning on every turn, dropping a
+block changes it once in half a window. Cut points depend on the messages alone, so that the next turns choose the
+same one.
 
 Does not own: the template and the tokenizer (the engine's `encode_chat` and `encode_text`).
 """
@@ -13,7 +14,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Protocol
 
 from generation.engine import Message
@@ -81,11 +82,7 @@ class ContextFitter:
         before = [0, *accumulate(await self._count(rest))]
         starts = _turn_starts(rest)
         block = max(1, (budget - system_tokens) // 2)
-        cuts = [
-            start
-            for previous, start in zip(starts, starts[1:], strict=False)
-            if before[start] // block > before[previous] // block
-        ]
+        cuts = [start for previous, start in pairwise(starts) if before[start] // block > before[previous] // block]
         # A cut that by the estimate still leaves too much is not worth an exact encoding.
         likely = [cut for cut in cuts if system_tokens + before[-1] - before[cut] <= budget and cut != starts[-1]]
         return [*likely, *starts[-1:]] if starts[-1] else []

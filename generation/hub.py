@@ -6,7 +6,6 @@ wrong. Does not own: the bundled demo model (`models/`), which models are worth 
 
 import errno
 import re
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -73,20 +72,12 @@ def _find_cached(file: HubFile, cache_folder: Path) -> Path | None:
 
 def _download(file: HubFile, cache_folder: Path, endpoint: str | None) -> Path:
     from huggingface_hub import errors, hf_hub_download  # noqa: PLC0415
-    from huggingface_hub.utils import tqdm  # noqa: PLC0415
 
-    class Progress(tqdm):  # type: ignore[misc]
-        """A progress bar that keeps out of log files."""
-
-        def __init__(self, *args: object, **options: object) -> None:
-            options["disable"] = options.get("disable") or not sys.stderr.isatty()
-            super().__init__(*args, **options)
-
+    # The base of the HTTP library's own errors, by the name under which this package has it.
+    network_error: type[Exception] = errors.HTTPError  # type: ignore[attr-defined]
     try:
-        return Path(
-            hf_hub_download(file.repository, file.path, cache_dir=cache_folder, endpoint=endpoint, tqdm_class=Progress)
-        )
-    except (errors.HTTPError, OSError) as error:
+        return Path(hf_hub_download(file.repository, file.path, cache_dir=cache_folder, endpoint=endpoint))
+    except (network_error, OSError) as error:
         raise ModelError(_explain(error, file, cache_folder)) from None
 
 

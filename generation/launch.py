@@ -19,6 +19,10 @@ _PACE_PER_THREAD = 4e10
 """Parameters times tokens that one thread's prompt processing gets through a second, measured in the packaged build
 with Q4_0 and Q8_0 models of 0.25 and 1.1 billion parameters. Good within a factor of two, all that is asked of it."""
 
+_PARAMETERS_PER_THREAD = 20_000_000
+"""Below, a second thread gains nothing, and on a busy machine costs much: a model of 3 million parameters took seconds
+for a short reply when its two threads shared two cores with other work, and a tenth of a second with one."""
+
 _BATCH_SECONDS = 0.75
 """A batch is not interrupted: so long may a caller who hung up keep a slot, and the other slots wait for a token."""
 
@@ -75,18 +79,24 @@ def fetch_available_bytes(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
 
 def plan_child(config: LlamaCppConfig, header: GgufHeader, *, socket_path: Path, api_key: str) -> ChildSettings:
     """Say what the child shall do."""
+    threads = choose_threads(header.parameters, config.threads)
     return ChildSettings(
         model_path=str(config.model_path.absolute()),
         socket_path=str(socket_path),
         api_key=api_key,
         context_tokens=usable_context(config, header),
         slots=config.slots,
-        threads=config.threads,
+        threads=threads,
         # A binary of the operator's own may compute on a GPU, where small batches only cost.
-        batch_tokens=choose_batch_tokens(header.parameters, config.threads) if config.server_binary is None else 0,
+        batch_tokens=choose_batch_tokens(header.parameters, threads) if config.server_binary is None else 0,
         cache_mib=choose_cache_mib(int(psutil.virtual_memory().total)),
         server_binary=None if config.server_binary is None else str(config.server_binary),
     )
+
+
+def choose_threads(parameters: int, threads: int) -> int:
+    """Threads for the engine, at most those configured: one with little to do waits for the others, spinning."""
+    return max(1, min(threads, parameters // _PARAMETERS_PER_THREAD))
 
 
 def choose_batch_tokens(parameters: int, threads: int) -> int:

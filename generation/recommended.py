@@ -1,7 +1,7 @@
 """A handful of good small instruction-tuned models, as data for people who look for one.
 
-Sizes are those of the files named, 10**9 bytes; memory is what Parley needs with its default context and slots (weights,
-KV cache of 4 x 4,096 tokens, and working space). Licences as the model cards state them.
+Sizes are those of the files named, 10**9 bytes; memory is what Parley needs with its default context and slots
+(weights, KV cache of 4 x 4,096 tokens, and working space). Licences as the model cards state them.
 """
 
 from dataclasses import dataclass

@@ -7,7 +7,7 @@ needs no running service and no API token. Nothing is written to disk.
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -55,7 +55,7 @@ class Talk:
 async def talk(settings: Settings, *, persona: str | None) -> None:
     """Hold the conversation until the person leaves. Raises `ModelError` when the model cannot be loaded."""
     console = Console()
-    model = await asyncio.to_thread(choose_model, settings, console)
+    model = await asyncio.to_thread(choose_model, settings)
     engine = create_engine(settings, model)
     try:
         with console.status(f"Loading {model.name}"):
@@ -107,7 +107,7 @@ async def _questions() -> AsyncIterator[AsyncIterator[str]]:
         yield lines
 
 
-async def _typed() -> AsyncIterator[str]:
+async def _typed() -> AsyncGenerator[str, None]:
     commands = WordCompleter(["/reset", "/persona", "/help", "/exit"], sentence=True)
     session: PromptSession[str] = PromptSession(completer=commands, complete_while_typing=False)
     while True:
@@ -119,7 +119,7 @@ async def _typed() -> AsyncIterator[str]:
             return
 
 
-async def _piped() -> AsyncIterator[str]:
+async def _piped() -> AsyncGenerator[str, None]:
     while line := await asyncio.to_thread(sys.stdin.readline):
         yield line
 

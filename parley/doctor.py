@@ -35,7 +35,7 @@ class Finding:
 async def examine(console: Console) -> bool:
     """Print a line per part; say whether all is well."""
     is_well = True
-    async for finding in check(console):
+    async for finding in check():
         mark = "[green]ok  [/green]" if finding.is_good else "[red]FAIL[/red]"
         console.print(f"{mark} {finding.part:<9} ", end="")
         console.print(finding.advice, markup=False, highlight=False, soft_wrap=True)
@@ -43,7 +43,7 @@ async def examine(console: Console) -> bool:
     return is_well
 
 
-async def check(console: Console) -> AsyncIterator[Finding]:
+async def check() -> AsyncIterator[Finding]:
     """Check part after part; without settings there is nothing more to try."""
     try:
         settings = load_settings()
@@ -52,7 +52,7 @@ async def check(console: Console) -> AsyncIterator[Finding]:
         return
     yield Finding("settings", is_good=True, advice="every name and value is known")
     yield await _try("database", lambda: _check_database(settings))
-    yield await _try("model", lambda: _check_model(settings, console))
+    yield await _try("model", lambda: _check_model(settings))
     yield await _try("Discord", lambda: _check_discord(settings))
 
 
@@ -68,8 +68,8 @@ async def _check_database(settings: Settings) -> str:
         return f"{settings.database_url} opens; {await stores.tokens.count()} API tokens"
 
 
-async def _check_model(settings: Settings, console: Console) -> str:
-    model = await asyncio.to_thread(choose_model, settings, console)
+async def _check_model(settings: Settings) -> str:
+    model = await asyncio.to_thread(choose_model, settings)
     engine = create_engine(settings, model)
     try:
         await engine.start()

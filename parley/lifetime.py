@@ -88,7 +88,7 @@ async def serve(settings: Settings, *, console: Console, with_bot: bool) -> None
 async def _serve(settings: Settings, stop: Stop, *, console: Console, with_bot: bool) -> None:
     if settings.api_url is not None and settings.service_token is None:
         raise FailureError("PARLEY_API_URL: needs PARLEY_SERVICE_TOKEN, the same secret as that service; set both")
-    model = await stop.or_result(asyncio.to_thread(choose_model, settings, console))
+    model = await stop.or_result(asyncio.to_thread(choose_model, settings))
     async with AsyncExitStack() as stack:
         stores = await stack.enter_async_context(open_stores(settings, sole_service=True))
         await stores.ledger.reclaim_open_calls()

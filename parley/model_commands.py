@@ -3,12 +3,11 @@
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from generation.gguf_file import read_gguf_header
-from generation.hub import RECOMMENDED, fetch_model, list_downloaded
+from generation.recommended import RECOMMENDED
 from parley.demo_model import DEMO_NAME, demo_path
+from parley.model_file import find_downloads, locate
 
 GIB = 2**30
 MIB = 2**20
@@ -23,11 +22,10 @@ def model() -> None:
 @click.argument("spec", required=False, metavar="[hf:owner/repo/file.gguf]")
 def pull(spec: str | None) -> None:
     """Download a model; without a name, list a handful of good small ones."""
-    console = Console()
     if spec is None:
-        _recommend(console)
+        _recommend()
         return
-    path = fetch_model(spec, show_progress=True)
+    path = locate(spec)
     header = read_gguf_header(path)
     click.echo(f"{path}: {header.architecture}, {header.parameters / 1e9:.1f} billion parameters")
     click.echo(f"Set PARLEY_MODEL={spec} in .env to use it.")
@@ -37,8 +35,8 @@ def pull(spec: str | None) -> None:
 def list_models() -> None:
     """List the models on this machine."""
     click.echo(f"demo  {DEMO_NAME}, bundled, {demo_path().stat().st_size / MIB:.1f} MiB")
-    for downloaded in list_downloaded():
-        click.echo(f"{downloaded.spec}  {downloaded.size_bytes / GIB:.2f} GiB")
+    for spec, path in find_downloads().items():
+        click.echo(f"{spec}  {path.stat().st_size / GIB:.2f} GiB")
 
 
 @model.command()
@@ -55,13 +53,10 @@ def check(path: Path) -> None:
     click.echo(f"KV cache       {header.kv_bytes_per_token * 1024 / MIB:.1f} MiB per 1,024 tokens and slot")
 
 
-def _recommend(console: Console) -> None:
-    table = Table(box=None, pad_edge=False)
-    for column in ("Model", "Download", "Memory", "Licence", "Good for"):
-        table.add_column(column)
+def _recommend() -> None:
+    """Print each on two lines; the second can be pasted whole."""
+    click.echo("Good small models. Download one, then set PARLEY_MODEL to its name in .env.")
     for each in RECOMMENDED:
-        table.add_row(each.name, f"{each.download_gb:.1f} GB", f"{each.memory_gb:.1f} GB", each.licence, each.good_for)
-    console.print(table)
-    click.echo("\nDownload one, then set it in .env:")
-    for each in RECOMMENDED:
+        size, memory = f"{each.download_gigabytes:.1f} GB", f"{each.memory_gigabytes:.1f} GB"
+        click.echo(f"\n{size} to download, {memory} of memory, {each.licence}: {each.remark}")
         click.echo(f"  parley model pull {each.spec}")

@@ -4,16 +4,19 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-
 from generation.engine import Engine
 from generation.errors import ModelError
 from generation.gguf_file import read_gguf_header
-from generation.hub import HUB_PREFIX, fetch_model
+from generation.hub import fetch_model
 from generation.launch import LlamaCppConfig, usable_context
 from generation.llama_cpp import LlamaCppEngine
 from parley.demo_model import DEMO_NAME, demo_path
 from parley.settings import MODEL_DEMO, Settings
+
+HUB_PREFIX = "hf:"
+
+DOWNLOADS = Path("data/models")
+"""Where downloaded models are kept, beside the database's default place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +35,12 @@ class ChosenModel:
         return f"{self.name} (bundled demonstration)" if self.is_demo else f"{self.name} ({self.path})"
 
 
-def choose_model(settings: Settings, console: Console) -> ChosenModel:
+def choose_model(settings: Settings) -> ChosenModel:
     """Find the file, downloading it when need be, and read its header.
 
     Raises `ModelError`. Blocks: call it in a thread.
     """
-    path = locate(settings.model, console)
+    path = locate(settings.model)
     is_demo = settings.model == MODEL_DEMO
     name = DEMO_NAME if is_demo else path.stem
     if settings.llama_server is not None and not os.access(settings.llama_server, os.X_OK):
@@ -59,16 +62,27 @@ def choose_model(settings: Settings, console: Console) -> ChosenModel:
     )
 
 
-def locate(model: str, console: Console) -> Path:
-    """Turn the setting into a file on this machine; raises `ModelError`."""
+def locate(model: str) -> Path:
+    """Turn the setting into a file on this machine, downloading it when need be; raises `ModelError`."""
     if model == MODEL_DEMO:
         return demo_path()
-    if model.startswith(HUB_PREFIX):
-        return fetch_model(model, show_progress=console.is_terminal)
-    path = Path(model).expanduser()
-    if not path.exists():
+    if not model.startswith(HUB_PREFIX) and not Path(model).expanduser().exists():
         raise ModelError(f"PARLEY_MODEL: there is no file {model}; set demo, a path, or hf:owner/repo/file.gguf")
-    return path
+    return fetch_model(model, cache_folder=DOWNLOADS)
+
+
+def find_downloads() -> dict[str, Path]:
+    """List the downloaded models: how `PARLEY_MODEL` names each, and its file.
+
+    The folders are those of huggingface_hub's cache: `models--owner--repo/snapshots/<revision>/<path>`.
+    """
+    found = {}
+    for path in sorted(DOWNLOADS.glob("models--*/snapshots/*/**/*.gguf")):
+        repository, _, revision = path.relative_to(DOWNLOADS).parts[:3]
+        inner = path.relative_to(DOWNLOADS / repository / "snapshots" / revision)
+        owner, _, name = repository.removeprefix("models--").partition("--")
+        found[f"{HUB_PREFIX}{owner}/{name}/{inner.as_posix()}"] = path
+    return found
 
 
 def create_engine(settings: Settings, model: ChosenModel) -> Engine:

@@ -24,7 +24,7 @@ from bot.speakers import clean_token_name
 from bot.splitting import split
 from bot.tree import answer_alone
 from bot.usage import usage_report
-from storage.errors import TokenExpiredError, TokenNotFoundError, TokenRevokedError
+from storage.errors import StorageError, TokenExpiredError, TokenNotFoundError, TokenRevokedError
 from storage.tokens import ApiToken, TokenStore
 
 logger = logging.getLogger(__name__)
@@ -133,7 +133,10 @@ class Developer(commands.Cog):
         """Suggest the server's active API tokens; nothing to those who may not manage it."""
         if interaction.guild_id is None or not may_manage_server(interaction):
             return []
-        tokens = await self._stores.tokens.list(guild_id=interaction.guild_id)
+        try:
+            tokens = await self._stores.tokens.list(guild_id=interaction.guild_id)
+        except StorageError:
+            return []
         fitting = [token for token in tokens if typed.casefold() in f"{token.name} {token.id}".casefold()]
         return [app_commands.Choice(name=f"{token.name} ({token.id})"[:100], value=token.id) for token in fitting][
             :MAX_TOKENS_PER_SERVER

@@ -5,7 +5,6 @@ import json
 import pytest
 from jsonschema import Draft202012Validator
 from prometheus_client.parser import text_string_to_metric_families
-from referencing import Registry, Resource
 
 from api.routes import ROUTES
 from tests.service import Service
@@ -51,7 +50,6 @@ async def test_every_route_of_the_app_is_in_the_document(service: Service) -> No
 
 async def test_the_document_describes_real_replies(service: Service) -> None:
     _, document, _ = await service.get("/openapi.json", headers={})
-    registry: Registry[object] = Registry().with_resource("", Resource.opaque(document))
     replies = {
         "ChatReply": await service.ask("Hello!"),
         "UsageReply": (await service.get("/ai/usage"))[1],
@@ -61,7 +59,7 @@ async def test_the_document_describes_real_replies(service: Service) -> None:
     }
     for name, reply in replies.items():
         schema = {**document["components"]["schemas"][name], "components": document["components"]}
-        Draft202012Validator(schema, registry=registry).validate(reply)
+        Draft202012Validator(schema).validate(reply)
 
 
 async def test_every_reference_of_the_document_resolves(service: Service) -> None:

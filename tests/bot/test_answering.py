@@ -1,6 +1,7 @@
 """Order, concurrency and memory of conversations, through discord.py and the stand-in Discord."""
 
 import asyncio
+import itertools
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,7 @@ async def test_each_request_begins_with_what_the_one_before_it_sent(
         await server.user_says(channel, ada, f"turn {number}", mentions_bot=True)
     await server.posted(channel, 4)
     histories = [asked.request.messages for asked in api.asked]
-    for shorter, longer in zip(histories, histories[1:], strict=False):
+    for shorter, longer in itertools.pairwise(histories):
         assert longer[: len(shorter)] == shorter
 
 

@@ -128,9 +128,7 @@ async def test_without_read_message_history_the_bot_posts_instead_of_replying(
     assert channel.own_messages(server.bot)[0].reply_to is None
 
 
-async def test_a_fault_of_discord_is_tried_again(
-    server: DiscordServer, api: ScriptedApi, start_bot: StartBot
-) -> None:
+async def test_a_fault_of_discord_is_tried_again(server: DiscordServer, api: ScriptedApi, start_bot: StartBot) -> None:
     channel, ada = server.channel(server.guild()), server.user("Ada")
     await start_bot()
     server.fail_next(POST_MESSAGE, 502)

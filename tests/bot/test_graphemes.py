@@ -7,7 +7,18 @@ from bot.graphemes import is_boundary
 
 @pytest.mark.parametrize(
     "cluster",
-    ["👨‍👩‍👧‍👦", "👍🏽", "🇩🇪", "❤️", "1️⃣", "e\u0301", "🏴\U000e0067\U000e0062\U000e007f", "\r\n", "ᄀ\u1161\u11a8", "각\u11a8"],
+    [
+        "👨‍👩‍👧‍👦",
+        "👍🏽",
+        "🇩🇪",
+        "❤️",
+        "1️⃣",
+        "e\u0301",
+        "🏴\U000e0067\U000e0062\U000e007f",
+        "\r\n",
+        "ᄀ\u1161\u11a8",
+        "각\u11a8",
+    ],
 )
 def test_a_cluster_has_no_boundary_inside_and_one_on_each_side(cluster: str) -> None:
     text = f"a{cluster}b"

@@ -23,7 +23,20 @@ _WHOLE = (
     "각",
 )
 _WORDS = st.sampled_from(
-    (*_WHOLE, "word ", "Sentence. ", "完了。", "line\n", "paragraph\n\n", "```py\n", "```", "``", "\n", "    ", "x" * 40)
+    (
+        *_WHOLE,
+        "word ",
+        "Sentence. ",
+        "完了。",
+        "line\n",
+        "paragraph\n\n",
+        "```py\n",
+        "```",
+        "``",
+        "\n",
+        "    ",
+        "x" * 40,
+    )
 )
 _TEXTS = st.one_of(st.text(max_size=600), st.lists(_WORDS, max_size=120).map("".join))
 
@@ -96,6 +109,25 @@ def test_code_is_closed_and_opened_again_with_its_language() -> None:
     assert all(part.startswith("```python\n") for part in parts[1:-1])
     joined = "".join(parts).replace("```python\n", "").replace(FENCE, "")
     assert joined == f"Look:\n{code}\nThat was it."
+
+
+_BLOCKS = st.lists(
+    st.one_of(
+        st.integers(1, 60).map(lambda count: "word " * count + "\n"),
+        st.integers(1, 40).map(lambda count: "```py\n" + "x = 1\n" * count + "```\n"),
+        st.integers(1, 40).map(lambda count: "```\n" + "code\n\n" * count + "```\n\n"),
+    ),
+    max_size=8,
+)
+
+
+@given(_BLOCKS.map("".join), st.integers(MIN_LIMIT, 300))
+def test_code_looks_like_code_in_every_message(text: str, limit: int) -> None:
+    code = "".join(re.findall(r"```(?:py)?\n(.*?)```", text, re.DOTALL))
+    parts = split(text, limit=limit)
+    assert all(part.count(FENCE) % 2 == 0 for part in parts)
+    shown = "".join("".join(re.findall(r"```(?:py)?\n(.*?)```", part, re.DOTALL)) for part in parts)
+    assert shown.split() == code.split()
 
 
 def test_code_that_fits_in_one_message_is_not_torn_apart() -> None:

@@ -69,7 +69,7 @@ async def test_a_repeat_before_retry_after_is_a_breach(lenient: DiscordServer, r
 @pytest.mark.parametrize(
     ("payload", "pinged"),
     [
-        ({"content": "<@1> <@&2> @here"}, {"user:1", "role:2", "everyone"}),
+        ({"content": "<@1> <@&2> @here"}, {"user:1", "user:9", "role:2", "everyone"}),
         ({"content": "<@1> <@&2> @here", "allowed_mentions": {"parse": []}}, set()),
         ({"content": "<@1> <@3>", "allowed_mentions": {"parse": [], "users": ["3"]}}, {"user:3"}),
         ({"content": "@everyone", "allowed_mentions": {"parse": ["everyone"]}}, {"everyone"}),
@@ -83,7 +83,10 @@ def test_who_is_pinged_follows_allowed_mentions(payload: Json, pinged: set[str])
 
 def test_commands_that_discord_would_refuse_are_found() -> None:
     fine = {"name": "fine", "description": "A command"}
-    optional_first = [{"name": "a", "type": 3, "description": "d"}, {"name": "b", "type": 3, "description": "d", "required": True}]
+    optional_first = [
+        {"name": "a", "type": 3, "description": "d"},
+        {"name": "b", "type": 3, "description": "d", "required": True},
+    ]
     assert check_commands([fine]) == []
     assert check_commands([fine, fine])
     assert check_commands([{"name": "Upper", "description": "d"}])

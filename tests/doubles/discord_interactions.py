@@ -165,5 +165,6 @@ def _callback_json(interaction: Interaction, kind: int) -> Json:
             "response_message_loading": interaction.is_thinking,
             "response_message_ephemeral": original.is_ephemeral,
         }
-        rendered["resource"] = {"type": kind, "message": original.json()}
+        if kind == MESSAGE:
+            rendered["resource"] = {"type": kind, "message": original.json()}
     return rendered

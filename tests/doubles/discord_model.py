@@ -201,6 +201,7 @@ class Channel:
             "parent_id": str(parent.id),
             "owner_id": "1",
             "message_count": 0,
+            "total_message_sent": 0,
             "member_count": 1,
             "rate_limit_per_user": 0,
             "thread_metadata": {

@@ -68,7 +68,8 @@ class DiscordRest:
                 body = parsed if isinstance(parsed, dict) else {"list": parsed}
             response = await self._serve(request, route, body, handler if self._admits(request, needs_token) else None)
             now = asyncio.get_running_loop().time()
-            self._state.calls.append(Call(route, request.path, body, response.status, now))
+            reply = json.loads(response.body) if isinstance(response.body, bytes) else None
+            self._state.calls.append(Call(route, request.path, body, response.status, now, reply))
             self._state.changes.announce()
             return response
 
@@ -114,7 +115,8 @@ class DiscordRest:
         return _respond(429, body, headers)
 
     async def _me(self, _request: web.Request, _body: Json) -> Json:
-        return self._state.bot.json()
+        private = {"mfa_enabled": True, "locale": "en-US", "verified": True, "email": None}
+        return {**self._state.bot.json(), **private}
 
     async def _application(self, _request: web.Request, _body: Json) -> Json:
         return {
@@ -127,6 +129,14 @@ class DiscordRest:
             "bot_require_code_grant": False,
             "verify_key": "0" * 64,
             "flags": 0,
+            "flags_new": "0",
+            "redirect_uris": [],
+            "role_connections_verification_url": None,
+            "approximate_guild_count": len(self._state.guilds),
+            "approximate_user_install_count": 0,
+            "approximate_user_authorization_count": 0,
+            "explicit_content_filter": 0,
+            "eligible_oauth2_scopes": ["bot", "applications.commands"],
             "owner": {**self._state.bot.json(), "id": "1", "bot": False},
             "team": None,
             "interactions_endpoint_url": None,
@@ -157,7 +167,7 @@ class DiscordRest:
                 "id": str(index),
                 "application_id": application,
                 "version": "1",
-                "default_member_permissions": command.get("default_member_permissions"),
+                "default_member_permissions": _as_text(command.get("default_member_permissions")),
             }
             for index, command in enumerate(body["list"], start=1)
         ]
@@ -218,6 +228,11 @@ class DiscordRest:
             return _UNKNOWN_CHANNEL
         channel.typing_calls += 1
         return None
+
+
+def _as_text(permissions: int | str | None) -> str | None:
+    """Write permissions as Discord does; it takes a number, too."""
+    return None if permissions is None else str(permissions)
 
 
 def _referenced(channel: Channel, body: Json) -> Message | Problem | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import Any
 
 from tests.doubles.discord_model import (
     INTERACTION_ANSWER_SECONDS,
@@ -16,13 +17,14 @@ from tests.doubles.discord_model import (
 
 @dataclass(frozen=True)
 class Call:
-    """One REST request: `route` is its template, such as `POST /channels/{channel}/messages`."""
+    """One REST request: `route` is its template, such as `POST /channels/{channel}/messages`; `reply` its answer."""
 
     route: str
     path: str
     body: Json
     status: int
     at: float
+    reply: Any
 
 
 @dataclass

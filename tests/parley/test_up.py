@@ -82,7 +82,7 @@ async def test_a_killed_engine_fails_what_runs_and_is_back_within_ten_seconds(tm
         async with asyncio.timeout(10):
             status, reply, _ = await ask(parley, token, HELLO)
         assert status == 200
-        assert reply["usage"]["calls_remaining"] == 998, "the call that failed because of us was given back"
+        assert reply["usage"]["calls_remaining"] == 999, "the call that failed because of us was given back"
         assert parley.process.returncode is None
 
 

@@ -30,12 +30,10 @@ async def test_a_mention_in_the_middle_is_taken_out_and_others_are_named(
     text = f"Hey {server.bot.mention}, ask {bob.mention} in <#{channel.id}>, <@&{guild.id}>!"
     await server.user_says(channel, ada, text)
     await server.posted(channel)
-    assert api.questions == ["Ada: Hey, ask @Bob in #general, @@everyone!"]
+    assert api.questions == ["Ada: Hey, ask @Bob in #general, @everyone!"]
 
 
-async def test_the_service_is_told_who_is_charged(
-    server: DiscordServer, api: ScriptedApi, start_bot: StartBot
-) -> None:
+async def test_the_service_is_told_who_is_charged(server: DiscordServer, api: ScriptedApi, start_bot: StartBot) -> None:
     guild, ada = server.guild(), server.user("Ada")
     channel, dm = server.channel(guild), server.dm(ada)
     await start_bot()
