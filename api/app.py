@@ -46,6 +46,8 @@ def create_app(
     app[keys.STARTED_AT] = int(clock.now().timestamp())
     for route in ROUTES:
         app.router.add_route(route.method, route.path, route.handler)
+        if route.method == "GET":
+            app.router.add_route("HEAD", route.path, route.handler)
     app.on_response_prepare.append(add_headers)
     app.on_shutdown.append(_stop)
     app.on_cleanup.append(_drain)

@@ -30,7 +30,6 @@ from api.contract import (
 from api.errors import from_exception, invalid_field, render, unknown_model
 from api.pipeline import Done, Job
 from generation.engine import Message, Piece, SamplingOptions
-from generation.errors import GenerationError
 
 MAX_SEED = 2**32 - 2
 """llama.cpp's seeds are 32 bits, and the last value means random there."""
@@ -161,7 +160,9 @@ class _Reply:
                 await response.write(self._line(first))
                 async for event in events:
                     await response.write(self._line(event))
-            except GenerationError as error:
+            except ConnectionError:
+                raise
+            except Exception as error:
                 await self._write_error(response, error)
                 raise
             await response.write_eof()
@@ -173,7 +174,7 @@ class _Reply:
         piece = ChatPiece(model=self._model, created_at=datetime.now(UTC), message=ReplyMessage(content=event.text))
         return piece.model_dump_json().encode() + b"\n"
 
-    async def _write_error(self, response: web.StreamResponse, error: GenerationError) -> None:
+    async def _write_error(self, response: web.StreamResponse, error: Exception) -> None:
         body = render(from_exception(error), self._request[keys.REQUEST_ID]).body
         assert isinstance(body, bytes)
         await response.write(body + b"\n")

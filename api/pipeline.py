@@ -5,22 +5,28 @@ charging (`allowance.py`), decoding (`generation/`).
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from time import monotonic_ns
+from typing import TypeVar
 
 from api.allowance import Allowance, Call
 from api.errors import timed_out
 from api.queue import RequestQueue
 from generation.engine import Engine, Finished, Message, Piece, SamplingOptions
+from generation.errors import EngineUnavailableError
 from generation.fitting import ContextFitter, FittedPrompt
 
 UNTIL_STOP = -1
 UNTIL_CONTEXT_IS_FULL = -2
 
+RETRY_SECONDS = 0.1
+
 OPEN_ENDED_SHARE = 4
 """An open-ended reply keeps a quarter of the context free for itself."""
+
+ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,13 +72,30 @@ class Pipeline:
 
     async def fit(self, job: Job) -> FittedPrompt:
         """Render and tokenize a job's messages, dropping leading turns that do not fit."""
-        await self._engine.wait_until_ready(self._engine_wait_seconds)
-        return await self._fitter.fit(job.messages, context_tokens=job.context_tokens, reply_tokens=_reserve(job))
+        return await self._when_ready(
+            lambda: self._fitter.fit(job.messages, context_tokens=job.context_tokens, reply_tokens=_reserve(job))
+        )
 
     async def count_text(self, text: str) -> int:
         """Count the LLM tokens of a plain text."""
-        await self._engine.wait_until_ready(self._engine_wait_seconds)
-        return len(await self._engine.encode_text(text))
+        return len(await self._when_ready(lambda: self._engine.encode_text(text)))
+
+    async def _when_ready(self, step: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        """Take a step that can be repeated, waiting for an engine that restarts.
+
+        An engine that died a moment ago may still pass for ready; then the step fails and is tried again.
+        Raises `EngineUnavailableError` when the wait was in vain.
+        """
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + self._engine_wait_seconds
+        while True:
+            await self._engine.wait_until_ready(max(0.0, ends_at - loop.time()))
+            try:
+                return await step()
+            except EngineUnavailableError:
+                if loop.time() >= ends_at:
+                    raise
+                await asyncio.sleep(RETRY_SECONDS)
 
     async def run(self, job: Job, call: Call) -> AsyncGenerator[Piece | Done, None]:
         """Yield the pieces of the reply, then settle the call and yield `Done`.

@@ -5,6 +5,7 @@ Owns: that order, and that every refusal and fault ends in a sentence or, where 
 
 import logging
 
+from bot import texts
 from bot.delivery import NETWORK_ERRORS, Delivery
 from bot.dialogue import Dialogue, Question
 from bot.errors import RefusedError, ServiceRefusedTokenError, UnexpectedError, explain
@@ -53,11 +54,15 @@ class Answering:
         else:
             await delivery.deliver(answer.text)
 
-    async def forget(self, conversation_key: str) -> int:
-        """Forget a conversation once the questions asked before are answered; returns how many messages it had."""
+    async def forget(self, conversation_key: str, delivery: Delivery) -> None:
+        """Forget a conversation once the questions asked before are answered, and say so.
+
+        Raises `RefusedError` where it was refused before anything was shown.
+        """
         with self._lanes.place(conversation_key) as place:
-            async with place.turn():
-                return await self._dialogue.forget(conversation_key)
+            async with delivery.thinking(), place.turn():
+                forgotten = await self._dialogue.forget(conversation_key)
+            await delivery.deliver(texts.conversation_forgotten(messages=forgotten))
 
 
 def _log_refusal(question: Question, error: RefusedError) -> None:

@@ -19,7 +19,6 @@ from pydantic import ValidationError
 from api.contract import ON_BEHALF_OF_HEADER, ChatMessage, ChatReply, ChatRequest, ErrorReply, SamplingFields
 from bot.errors import (
     AllowanceUsedError,
-    BalanceSpentError,
     BusyError,
     ModelUnavailableError,
     PromptTooLongError,
@@ -57,7 +56,7 @@ class ApiClient:
     def __init__(self, base_url: str, service_token: str, *, timeout_seconds: float = TOTAL_TIMEOUT_SECONDS) -> None:
         self._chat_url = f"{base_url.rstrip('/')}/ai/chat"
         self._service_token = service_token
-        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds, connect=CONNECT_TIMEOUT_SECONDS)
+        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=CONNECT_TIMEOUT_SECONDS)
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -71,7 +70,12 @@ class ApiClient:
 
     async def open(self) -> None:
         """Make ready to ask; connections are made when needed."""
-        self._session = aiohttp.ClientSession(timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar())
+        self._session = aiohttp.ClientSession(
+            timeout=self._timeout,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            # How many may wait is the service's business: its queue refuses, a limit here would only hide.
+            connector=aiohttp.TCPConnector(limit=0),
+        )
 
     async def close(self) -> None:
         """Close the connections. Safe to call twice."""
@@ -99,8 +103,9 @@ class ApiClient:
                 if response.status != 200:
                     raise _refusal(response.status, response.headers, content)
                 return _answer(content, response.headers)
+        except aiohttp.ConnectionTimeoutError:
+            raise ModelUnavailableError from None
         except TimeoutError:
-            # aiohttp.ConnectionTimeoutError is one too, and means that nobody was there to take the call.
             raise TookTooLongError from None
         except aiohttp.ClientError:
             raise ModelUnavailableError from None
@@ -129,10 +134,9 @@ def _refusal(status: int, headers: Mapping[str, str], content: bytes) -> Refused
     match status:
         case 400 if any(problem.field == "messages" for problem in error.details):
             return _too_long(error)
-        case 401:
+        case 401 | 403:
+            # 403: to the service our token is an ordinary one, which may not act for a Discord server.
             return ServiceRefusedTokenError()
-        case 403:
-            return BalanceSpentError()
         case 413:
             return PromptTooLongError()
         case 429:

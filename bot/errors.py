@@ -23,10 +23,6 @@ class AllowanceUsedError(RefusedError):
         self.resets_at = resets_at
 
 
-class BalanceSpentError(RefusedError):
-    """The LLM-token balance of whoever is charged is spent."""
-
-
 class BusyError(RefusedError):
     """The service's queue is full."""
 
@@ -130,7 +126,6 @@ class DiscordLoginError(Exception):
 
 _WORDS: Mapping[type[RefusedError], Callable[[Any], str]] = {
     AllowanceUsedError: lambda error: texts.allowance_used(limit=error.limit, resets_at=error.resets_at),
-    BalanceSpentError: lambda _: texts.balance_spent(),
     BusyError: lambda error: texts.busy(retry_after_seconds=error.retry_after_seconds),
     LaneFullError: lambda error: texts.lane_full(waiting=error.waiting),
     ModelUnavailableError: lambda error: texts.model_unavailable(retry_after_seconds=error.retry_after_seconds),

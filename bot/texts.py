@@ -41,15 +41,10 @@ def unreadable_reply() -> str:
 
 def allowance_used(*, limit: int | None, resets_at: datetime | None) -> str:
     """Say that the day's calls are used."""
-    used = f"All {plural(limit, 'call')} of today are used." if limit else "The calls of today are used."
+    used = f"Today's allowance of {plural(limit, 'call')} is used." if limit else "Today's calls are used."
     if resets_at is None:
         return f"{used} Please come back tomorrow."
     return f"{used} I can answer again {relative_time(resets_at)}."
-
-
-def balance_spent() -> str:
-    """Say that the balance of LLM tokens is spent."""
-    return "The balance of LLM tokens is spent. Whoever runs this bot can add to it."
 
 
 def busy(*, retry_after_seconds: int) -> str:
@@ -59,7 +54,7 @@ def busy(*, retry_after_seconds: int) -> str:
 
 def lane_full(*, waiting: int) -> str:
     """Say that the conversation has too many open questions."""
-    return f"{plural(waiting, 'question')} are waiting here already. Please try again in a moment."
+    return f"Too many questions are waiting here already ({waiting:,}). Please try again in a moment."
 
 
 def model_unavailable(*, retry_after_seconds: int | None) -> str:

@@ -80,27 +80,28 @@ class PromptEncoder:
         return await self._encode_guarded(fragments, is_prompt=is_prompt)
 
     async def _encode_guarded(self, fragments: Sequence[str], *, is_prompt: bool) -> list[int]:
-        """Tokenize fragments in one call, yet without the space that would begin each but the first."""
+        """Tokenize fragments without the space that would begin each but the first."""
+        first, *others = fragments
+        tokens = await self._tokenizer.tokenize(first, add_special=is_prompt, parse_special=is_prompt)
         guard = await self._tokenizer.tokenize(_GUARD)
+        for part in await self._tokenize_apart([_GUARD + other for other in others], is_prompt=is_prompt):
+            tokens += _without_guard(part, guard)
+        return tokens
+
+    async def _tokenize_apart(self, fragments: Sequence[str], *, is_prompt: bool) -> list[list[int]]:
+        """Tokenize each of several texts: in one call with a control token between, that none of them can contain."""
         text = "".join(fragments)
         separator = next((token for token, written in self._separators or () if written not in text), None)
-        if separator is None:
-            parts = [await self._tokenize_one(part, at, is_prompt=is_prompt) for at, part in enumerate(fragments)]
-        else:
-            content: list[str | int] = [fragments[0]]
-            for fragment in fragments[1:]:
-                content += [separator, _GUARD + fragment]
-            tokens = await self._tokenizer.tokenize(content, add_special=is_prompt, parse_special=is_prompt)
-            parts = _split(tokens, separator)
-        return parts[0] + [token for part in parts[1:] for token in _without_guard(part, guard)]
-
-    async def _tokenize_one(self, fragment: str, at: int, *, is_prompt: bool) -> list[int]:
-        text = _GUARD + fragment if at else fragment
-        return await self._tokenizer.tokenize(text, add_special=is_prompt and not at, parse_special=is_prompt)
+        if separator is not None:
+            content = [part for fragment in fragments for part in (separator, fragment)]
+            parts = _split(await self._tokenizer.tokenize(content, parse_special=is_prompt), separator)
+            if len(parts) == len(fragments):
+                return parts
+        return [await self._tokenizer.tokenize(fragment, parse_special=is_prompt) for fragment in fragments]
 
 
 def _split(tokens: Sequence[int], separator: int) -> list[list[int]]:
-    parts: list[list[int]] = [[]]
+    parts: list[list[int]] = []
     for token in tokens:
         if token == separator:
             parts.append([])

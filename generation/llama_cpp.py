@@ -184,11 +184,10 @@ def _separators(header: GgufHeader) -> list[tuple[int, str]] | None:
     """Control tokens to hold fragments apart, where the tokenizer puts a space before each."""
     if not (header.adds_space_prefix and header.tokenizer == "llama"):
         return None
-    kinds = (TokenKind.CONTROL, TokenKind.UNKNOWN)
     return [
         (token, text.decode(errors="replace"))
         for token, (text, kind) in enumerate(zip(header.tokens, header.token_kinds, strict=False))
-        if kind in kinds
+        if kind == TokenKind.CONTROL
     ]
 
 

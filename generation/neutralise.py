@@ -70,8 +70,9 @@ class ControlTexts:
             start = match.start()
             lengths, texts = self._by_start[text[start : start + 2]]
             for length in lengths:
-                if text[start : start + length] in texts:
-                    yield start, start + length
+                end = start + length
+                if end <= len(text) and text[start:end] in texts:
+                    yield start, end
                     break
 
 

@@ -97,7 +97,7 @@ class Supervisor:
             await _cancel(self._watching)
             self._watching = None
         await self._enter(EngineState.STOPPED, "the model is stopped")
-        await self._discard()
+        await self._discard(grace_seconds=self._timing.stop_grace)
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
@@ -142,12 +142,12 @@ class Supervisor:
         finally:
             await _cancel(answering, ending)
 
-    async def _discard(self) -> None:
+    async def _discard(self, *, grace_seconds: float) -> None:
         """Stop the current process, if any; whoever still waits for it gets `EngineUnavailableError`."""
         client, self._client = self._client, None
         process, self._process = self._process, None
         if process is not None:
-            await process.stop(grace_seconds=self._timing.stop_grace)
+            await process.stop(grace_seconds=grace_seconds)
         if client is not None:
             await client.close()
 
@@ -165,7 +165,8 @@ class Supervisor:
         while True:
             await self._enter(EngineState.RESTARTING, reason, restarts=self._status.restarts + 1)
             _LOG.warning("engine restarts in %.1f s: %s", backoff, reason)
-            await self._discard()
+            # No grace: it is dead, or too deep in its hang to take a hint.
+            await self._discard(grace_seconds=0)
             await asyncio.sleep(backoff)
             backoff = min(max(self._timing.first_backoff, backoff * 2), self._timing.longest_backoff)
             try:

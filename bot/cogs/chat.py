@@ -63,9 +63,7 @@ class Chat(commands.Cog):
         """Forget the conversation of this channel; the persona stays."""
         require_manage_messages(interaction)
         delivery = InteractionDelivery(interaction, is_private=False)
-        async with delivery.thinking():
-            forgotten = await self._answering.forget(channel_key(_channel_id(interaction)))
-        await delivery.deliver(texts.conversation_forgotten(messages=forgotten))
+        await self._answering.forget(channel_key(_channel_id(interaction)), delivery)
 
 
 def _channel_id(interaction: discord.Interaction[Any]) -> int:

@@ -81,7 +81,7 @@ class Developer(commands.Cog):
             token_id=issued.token.id,
             secret=issued.secret,
             daily_calls=issued.token.daily_calls,
-            api_url=self._config.public_url,
+            api_url=self._config.public_url.rstrip("/"),
         )
         await answer_alone(interaction, text)
 

@@ -38,7 +38,7 @@ async def test_only_messages_and_chosen_options_are_sent(api: ScriptedApi, clien
     [
         (Refusal(400, "Invalid request"), errors.UnexpectedError),
         (Refusal(401), errors.ServiceRefusedTokenError),
-        (Refusal(403), errors.BalanceSpentError),
+        (Refusal(403), errors.ServiceRefusedTokenError),
         (Refusal(404), errors.UnexpectedError),
         (Refusal(413), errors.PromptTooLongError),
         (Refusal(429), errors.AllowanceUsedError),
@@ -103,3 +103,12 @@ async def test_a_cancelled_question_hangs_up(api: ScriptedApi, client: ApiClient
         await asking
     async with asyncio.timeout(10):
         await api.hung_up.wait()
+
+
+async def test_how_many_ask_at_once_is_left_to_the_service(api: ScriptedApi, client: ApiClient) -> None:
+    api.hold()
+    asking = [asyncio.create_task(client.reply(_MESSAGES, tenant=f"discord:{number}")) for number in range(150)]
+    await api.arrived(150)
+    assert api.most_running == 150
+    api.release()
+    assert len(await asyncio.gather(*asking)) == 150

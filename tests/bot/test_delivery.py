@@ -2,6 +2,7 @@
 
 import pytest
 
+from bot.config import BotStores
 from tests.bot.conftest import StartBot
 from tests.bot.scripted_api import ScriptedApi
 from tests.doubles.discord_model import (
@@ -157,3 +158,35 @@ async def test_code_blocks_stay_whole_across_messages(
     posted = await server.posted(channel, 3)
     assert all(text.count("```") % 2 == 0 for text in posted)
     assert all(text.startswith("```py\n") for text in posted[1:])
+
+
+async def test_a_command_that_discord_has_given_up_on_is_not_charged(
+    server: DiscordServer, api: ScriptedApi, start_bot: StartBot
+) -> None:
+    channel, ada = server.channel(server.guild()), server.user("Ada")
+    await start_bot()
+    server.fail_next("POST /interactions/{interaction}/{token}/callback", 404)
+    await server.slash(ada, channel, "chat", message="too late")
+    await server.changes.until(lambda: bool(server.calls) and server.calls[-1].status == 404, "refused answer")
+    answered = await server.slash(ada, channel, "chat", message="in time")
+    assert await answered.replied() == ["You said: in time"]
+    assert api.questions == ["Ada: in time"]
+
+
+async def test_a_refused_edit_is_a_log_line_and_the_reply_is_kept(
+    server: DiscordServer,
+    api: ScriptedApi,
+    stores: BotStores,
+    start_bot: StartBot,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    channel, ada = server.channel(server.guild()), server.user("Ada")
+    await start_bot()
+    server.fail_next(EDIT_ORIGINAL, 403)
+    await server.slash(ada, channel, "chat", message="swordfish")
+    await server.changes.until(lambda: server.state.count(EDIT_ORIGINAL, status=403) == 1, "refused edit")
+    await server.user_says(channel, ada, "next", mentions_bot=True)
+    await server.posted(channel)
+    assert len(await stores.conversations.read(f"channel:{channel.id}")) == 4
+    assert "could not be posted: Forbidden" in caplog.text
+    assert "swordfish" not in caplog.text

@@ -136,6 +136,11 @@ def test_code_that_fits_in_one_message_is_not_torn_apart() -> None:
     assert any(code in part for part in parts)
 
 
+def test_no_empty_code_block_is_left_before_a_cut() -> None:
+    parts = split("w" * 29 + "\n```py\n" + "x" * 200 + "\n```", limit=100)
+    assert not any(re.search(r"```py\s*```", part) for part in parts)
+
+
 def test_unfinished_code_is_closed() -> None:
     assert split("So:\n```py\nprint(1)") == ["So:\n```py\nprint(1)\n```"]
 

@@ -36,11 +36,16 @@ async def engine(tiny_model: Path) -> AsyncIterator[LlamaCppEngine]:
     await engine.close()
 
 
+@pytest.fixture(scope="session")
+def slow_model(models_folder: Path) -> Path:
+    """A model that takes seconds over a prompt of its whole context, 16,384 tokens."""
+    return write_tiny_model(models_folder / "slow.gguf", TinyModel(layers=24, context=16_384))
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def slow_engine(models_folder: Path) -> AsyncIterator[LlamaCppEngine]:
-    """An engine that takes seconds over a prompt of its whole context."""
-    model = write_tiny_model(models_folder / "slow.gguf", TinyModel(layers=8, context=8192))
-    engine = LlamaCppEngine(config_for(model, context_tokens=8192, slots=1))
+async def slow_engine(slow_model: Path) -> AsyncIterator[LlamaCppEngine]:
+    """An engine with one slot and the slow model; tests leave it as they find it."""
+    engine = LlamaCppEngine(config_for(slow_model, context_tokens=16_384, slots=1))
     await engine.start()
     yield engine
     await engine.close()

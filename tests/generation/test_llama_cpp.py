@@ -25,7 +25,7 @@ from tests.generation.tiny_model import TinyModel, write_tiny_model
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 HELLO = [Message("system", "Be brief."), Message("user", "Hello, who are you?")]
-LONG_PROMPT = [1] + [300] * 8000
+LONG_PROMPT = [1] + [300] * 16_000
 """Takes the slow engine many seconds."""
 
 
@@ -273,7 +273,7 @@ async def test_cancelling_during_the_prompt_frees_its_slot_within_a_second(slow_
 
 
 async def test_cancelling_while_waiting_for_a_slot_leaves_nothing_behind(slow_engine: LlamaCppEngine) -> None:
-    running = asyncio.create_task(ask(slow_engine, [1, 300], options(max_tokens=8000)))
+    running = asyncio.create_task(ask(slow_engine, [1, 300], options(max_tokens=16_000)))
     await wait_for_busy_slots(slow_engine, 1, timeout_seconds=5)
     waiting = asyncio.create_task(ask(slow_engine, LONG_PROMPT))
     await asyncio.sleep(0.2)

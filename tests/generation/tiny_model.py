@@ -23,16 +23,16 @@ _WIDTH, _HEADS, _FEED_FORWARD = 32, 2, 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TinyModel:
-    """What to vary about the file. `control` and `user_defined` are texts of tokens of those types."""
+    """What to vary about the file. `control`, `user_defined` and `normal` are texts of tokens of those types."""
 
     template: str | None = CHAT_TEMPLATE
     control: Sequence[str] = CONTROL_TEXTS
     user_defined: Sequence[str] = ()
+    normal: Sequence[str] = ()
     end_of_turn: str = "<|end|>"
     context: int = 4096
     layers: int = 1
     adds_space_prefix: bool = False
-    end_bias: float = 0.0
 
 
 def _vocabulary(model: TinyModel) -> list[tuple[str, float, TokenType]]:
@@ -44,7 +44,7 @@ def _vocabulary(model: TinyModel) -> list[tuple[str, float, TokenType]]:
     entries += [(text, 0.0, TokenType.CONTROL) for text in model.control]
     entries += [(text, 0.0, TokenType.USER_DEFINED) for text in model.user_defined]
     entries += [(f"<0x{byte:02X}>", 0.0, TokenType.BYTE) for byte in range(256)]
-    pieces = ["▁", *(chr(code) for code in range(33, 127)), "▁t", "he", "▁the", "en", "end", "us", "er"]
+    pieces = ["▁", *(chr(code) for code in range(33, 127)), "▁t", "he", "▁the", "en", "end", "us", "er", *model.normal]
     entries += [(piece, -float(rank), TokenType.NORMAL) for rank, piece in enumerate(pieces)]
     return entries
 

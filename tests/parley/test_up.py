@@ -1,6 +1,7 @@
 """`parley up` as a process: start, first answer, a killed engine, orderly and disorderly ends."""
 
 import asyncio
+import json
 import re
 import shlex
 import signal
@@ -84,6 +85,22 @@ async def test_a_killed_engine_fails_what_runs_and_is_back_within_ten_seconds(tm
         assert status == 200
         assert reply["usage"]["calls_remaining"] == 999, "the call that failed because of us was given back"
         assert parley.process.returncode is None
+
+
+async def test_a_stream_cut_off_by_a_killed_engine_ends_with_an_error_line(tmp_path: Path) -> None:
+    async with started(tmp_path) as parley, aiohttp.ClientSession() as session:
+        headers = {"Authorization": await first_token(parley)}
+        async with session.post(f"{parley.url}/ai/chat", json={**ENDLESS, "stream": True}, headers=headers) as response:
+            assert response.status == 200
+            await response.content.readline()
+            parley.children()[0].kill()
+            lines = [json.loads(line) async for line in response.content]
+        assert lines[-1]["error"] == "Model unavailable"
+        assert lines[-1]["code"] == 503
+        async with session.get(f"{parley.url}/ai/usage", headers=headers) as response:
+            usage = await response.json()
+        assert usage["calls"]["used"] == 0
+        assert usage["llm_tokens"]["completion"] == 0
 
 
 async def test_killing_everything_leaves_no_engine_behind_and_the_next_start_works(tmp_path: Path) -> None:

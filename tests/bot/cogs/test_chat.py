@@ -1,5 +1,6 @@
 """`/chat` and `/reset`, through discord.py and the stand-in Discord."""
 
+import asyncio
 from datetime import UTC, datetime
 
 import pytest
@@ -108,12 +109,12 @@ _USED = {"X-RateLimit-Limit": "50", "X-RateLimit-Reset": str(int(_RESET.timestam
         (Refusal(503, "Model unavailable"), texts.model_unavailable(retry_after_seconds=None)),
         (Refusal(504, "Timeout"), texts.took_too_long()),
         (Refusal(401, "Unauthorized"), texts.service_misconfigured()),
-        (Refusal(403, "Forbidden"), texts.balance_spent()),
+        (Refusal(403, "Forbidden"), texts.service_misconfigured()),
         (Refusal(500, "Internal error"), texts.unexpected(request_id="req-1234")),
         ("  \n ", texts.empty_reply()),
         (b"<html>not the API</html>", texts.unexpected(request_id="")),
     ],
-    ids=["allowance", "busy", "unavailable", "timeout", "token", "balance", "internal", "empty", "stranger"],
+    ids=["allowance", "busy", "unavailable", "timeout", "token", "ordinary token", "internal", "empty", "stranger"],
 )
 async def test_a_refusal_is_a_plain_sentence_and_leaves_no_dangling_question(
     server: DiscordServer,
@@ -202,3 +203,34 @@ async def test_a_reset_waits_for_the_questions_asked_before_it(
     await asked.replied()
     assert await reset.replied() == [texts.conversation_forgotten(messages=2)]
     assert await stores.conversations.read(f"channel:{channel.id}") == []
+
+
+async def test_a_question_asked_after_a_reset_knows_nothing_of_before(
+    server: DiscordServer, api: ScriptedApi, start_bot: StartBot
+) -> None:
+    channel, admin = server.channel(server.guild()), server.admin()
+    await start_bot()
+    api.hold()
+    await server.slash(admin, channel, "chat", message="before")
+    await api.arrived(1)
+    await server.slash(admin, channel, "reset")
+    after = await server.slash(admin, channel, "chat", message="after")
+    await after.deferred()
+    api.release()
+    await after.replied()
+    assert [message.content for message in api.asked[1].request.messages[1:]] == ["Grace: after"]
+
+
+async def test_a_reset_while_stopping_is_refused_to_the_asker(
+    server: DiscordServer, api: ScriptedApi, start_bot: StartBot
+) -> None:
+    channel, admin = server.channel(server.guild()), server.admin()
+    bot = await start_bot()
+    api.hold()
+    await server.slash(admin, channel, "chat", message="still thinking")
+    await api.arrived(1)
+    stopping = asyncio.create_task(bot.stop())
+    reset = await server.slash(admin, channel, "reset")
+    assert await reset.replied() == [texts.shutting_down()]
+    api.release()
+    await stopping

@@ -7,6 +7,7 @@ import pytest
 from bot import texts
 from bot.cogs.developer import MAX_TOKENS_PER_SERVER
 from bot.config import BotStores
+from storage.database import Database
 from storage.errors import TokenRevokedError
 from tests.bot.conftest import StartBot
 from tests.doubles.discord_model import MANAGE_GUILD, MEMBER_PERMISSIONS
@@ -194,6 +195,33 @@ async def test_usage_shows_everything_to_managers_and_their_own_tokens_to_others
     assert "elses" not in own
     assert "This server" not in own
     assert nothing == texts.no_own_tokens()
+
+
+async def test_a_database_out_of_reach_is_an_apology_and_suggests_nothing(
+    server: DiscordServer, database: Database, start_bot: StartBot, caplog: pytest.LogCaptureFixture
+) -> None:
+    channel, admin = server.channel(server.guild()), server.admin()
+    await start_bot()
+    await database.close()
+    failed = await server.slash(admin, channel, "developer token create", name="swordfish")
+    assert await failed.replied() == [texts.unexpected(request_id="")]
+    assert failed.replies[0].is_ephemeral
+    assert await server.autocomplete(admin, channel, "developer token revoke", "token", "sword") == []
+    assert "developer token create failed: StorageError" in caplog.text
+    assert "swordfish" not in caplog.text
+
+
+async def test_developer_commands_refuse_a_dm_though_discord_let_them_through(
+    server: DiscordServer, start_bot: StartBot
+) -> None:
+    ada = server.user("Ada")
+    dm = server.dm(ada)
+    await start_bot()
+    for command in server.state.commands:
+        command["contexts"] = [0, 1]
+    for command_name in ("developer usage", "developer token list"):
+        refused = await server.slash(ada, dm, command_name)
+        assert await refused.replied() == [texts.not_in_server()]
 
 
 async def test_developer_is_not_offered_in_a_dm(server: DiscordServer, start_bot: StartBot) -> None:

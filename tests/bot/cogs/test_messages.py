@@ -170,6 +170,34 @@ async def test_a_deleted_channel_leaves_the_conversation_unharmed(
     assert len(await stores.conversations.read(f"channel:{channel.id}")) == 2
 
 
+async def test_a_hint_that_cannot_be_posted_is_a_log_line(
+    server: DiscordServer, api: ScriptedApi, start_bot: StartBot, caplog: pytest.LogCaptureFixture
+) -> None:
+    guild, ada = server.guild(), server.user("Ada")
+    channel, other = server.channel(guild), server.channel(guild, "other")
+    await start_bot()
+    channel.is_deleted = True
+    await server.user_says(channel, ada, "", mentions_bot=True)
+    await server.changes.until(
+        lambda: server.state.count("POST /channels/{channel}/messages", status=404) == 1, "refused post"
+    )
+    await server.user_says(other, ada, "still there?", mentions_bot=True)
+    await server.posted(other)
+    assert "a sentence could not be posted: NotFound" in caplog.text
+
+
+async def test_a_thread_whose_channel_is_hidden_is_answered(
+    server: DiscordServer, api: ScriptedApi, start_bot: StartBot
+) -> None:
+    guild, ada = server.guild(), server.user("Ada")
+    hidden = server.channel(guild)
+    thread = server.thread(hidden)
+    guild.channels.remove(hidden)
+    await start_bot()
+    await server.user_says(thread, ada, "hello", mentions_bot=True)
+    assert await server.posted(thread) == ["You said: hello"]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

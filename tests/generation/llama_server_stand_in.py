@@ -1,0 +1,40 @@
+"""A stand-in for an operator's llama-server binary: takes the flags that Parley gives and serves with xllamacpp.
+
+Run as a program. Like the real one it parses its arguments, reads the key file, and knows nothing of its parent.
+"""
+
+import argparse
+import threading
+from pathlib import Path
+
+import xllamacpp
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    for name in ("--model", "--host", "--api-key-file"):
+        parser.add_argument(name, required=True)
+    for name in ("--ctx-size", "--parallel", "--threads", "--threads-batch", "--cache-ram", "--log-verbosity"):
+        parser.add_argument(name, type=int, required=True)
+    for name in ("--jinja", "--no-webui", "--slots"):
+        parser.add_argument(name, action="store_true", required=True)
+    arguments = parser.parse_args()
+    params = xllamacpp.CommonParams()
+    params.model.path = arguments.model
+    params.hostnames = [arguments.host]
+    params.api_keys = [Path(arguments.api_key_file).read_text().strip()]
+    params.n_ctx = arguments.ctx_size
+    params.n_parallel = arguments.parallel
+    params.cpuparams.n_threads = arguments.threads
+    params.cpuparams_batch.n_threads = arguments.threads_batch
+    params.cache_ram_mib = arguments.cache_ram
+    params.verbosity = arguments.log_verbosity
+    params.fit_params = False
+    params.ui = False
+    server = xllamacpp.Server(params)
+    threading.Event().wait()
+    del server
+
+
+if __name__ == "__main__":
+    main()

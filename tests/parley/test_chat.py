@@ -1,0 +1,126 @@
+"""`parley chat`, as a person in a terminal and as a program at a pipe use it."""
+
+import asyncio
+import os
+import pty
+import re
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from parley.chat import Talk, obey
+from tests.parley.process import environment
+
+ANSWER_SECONDS = 30.0
+ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x08")
+UP, CTRL_C, CTRL_D = "\x1b[A", "\x03", "\x04"
+
+
+class Terminal:
+    """A pseudo-terminal with `parley chat` in it."""
+
+    def __init__(self, descriptor: int, process: asyncio.subprocess.Process) -> None:
+        self._descriptor = descriptor
+        self._shown = ""
+        self._changed = asyncio.Event()
+        self.process = process
+        os.set_blocking(descriptor, False)
+        asyncio.get_running_loop().add_reader(descriptor, self._read)
+
+    def _read(self) -> None:
+        try:
+            self._shown += ESCAPES.sub("", os.read(self._descriptor, 65536).decode("utf-8", "replace"))
+        except OSError:
+            asyncio.get_running_loop().remove_reader(self._descriptor)
+        self._changed.set()
+
+    def type(self, text: str) -> None:
+        os.write(self._descriptor, text.encode())
+
+    async def shows(self, pattern: str) -> str:
+        """Wait until the pattern appears in what was shown since the last call."""
+        async with asyncio.timeout(ANSWER_SECONDS):
+            while not (found := re.search(pattern, self._shown)):
+                self._changed.clear()
+                await self._changed.wait()
+        self._shown = self._shown[found.end() :]
+        return found[0]
+
+
+@asynccontextmanager
+async def terminal(folder: Path) -> AsyncIterator[Terminal]:
+    ours, theirs = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "parley", "chat"),
+        cwd=folder,
+        env=environment(TERM="xterm", PROMPT_TOOLKIT_NO_CPR="1"),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        # A terminal of its own, so that Ctrl-C typed there is a signal there.
+        start_new_session=True,
+    )
+    os.close(theirs)
+    try:
+        yield Terminal(ours, process)
+    finally:
+        asyncio.get_running_loop().remove_reader(ours)
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+        os.close(ours)
+
+
+async def test_a_person_talks_recalls_with_the_arrow_and_leaves(tmp_path: Path) -> None:
+    async with terminal(tmp_path) as screen:
+        await screen.shows(">")
+        screen.type("My name is Ada.\r")
+        await screen.shows("Ada[!.]")
+        await screen.shows(">")
+        screen.type("What is my name?\r")
+        await screen.shows("Ada")
+        await screen.shows(">")
+        screen.type("/reset\r")
+        await screen.shows("forgotten")
+        await screen.shows(">")
+        screen.type(UP + UP)
+        await screen.shows(r"What is my name\?")
+        screen.type(CTRL_C)
+        await screen.shows(">")
+        screen.type(CTRL_D)
+        assert await asyncio.wait_for(screen.process.wait(), 20) == 0
+
+
+async def test_a_pipe_gets_the_replies(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "parley", "chat"),
+        cwd=tmp_path,
+        env=environment(),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate(b"Hello!\n\n/persona\n/exit\nnever asked\n")
+    assert (process.returncode, err) == (0, b"")
+    assert b"You are Parley" in out
+    assert b"never asked" not in out
+
+
+def test_reset_keeps_the_persona() -> None:
+    talk = Talk("You are Mira.")
+    talk.answered("Hello!", "Hi!")
+    obey(talk, "/reset")
+    assert (talk.persona, talk.history) == ("You are Mira.", [])
+
+
+def test_a_new_persona_starts_anew() -> None:
+    talk = Talk("You are Mira.")
+    talk.answered("Hello!", "Hi!")
+    obey(talk, "/persona You are Tom.")
+    assert talk.persona == "You are Tom."
+    assert [message.role for message in talk.asked("Who are you?")] == ["system", "user"]
+
+
+def test_an_unknown_command_lists_the_known_ones() -> None:
+    assert "/persona" in obey(Talk("x"), "/dance")
