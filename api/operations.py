@@ -1,9 +1,11 @@
 """Routes for the person who hosts it: health, readiness, metrics, models, the OpenAPI document and its page."""
 
+import re
 from importlib.resources import files
 
 from aiohttp import web
 from jinja2 import Environment, select_autoescape
+from markupsafe import Markup, escape
 
 from api import keys
 from api.contract import Health, ModelCard, ModelList
@@ -53,11 +55,17 @@ async def openapi(request: web.Request) -> web.Response:
 async def docs(request: web.Request) -> web.Response:
     """Answer the documentation page, rendered from the OpenAPI document."""
     environment = Environment(autoescape=select_autoescape(default=True))
+    environment.filters["code"] = _mark_code
     template = environment.from_string(files("api").joinpath("templates/docs.html").read_text("utf-8"))
     page = template.render(document=request.app[keys.DOCUMENT])
     return web.Response(
         text=page, content_type="text/html", headers={"Content-Security-Policy": CONTENT_SECURITY_POLICY}
     )
+
+
+def _mark_code(text: str) -> Markup:
+    """Show what stands between backticks as code; everything is escaped first."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped above
 
 
 async def style(request: web.Request) -> web.Response:  # noqa: ARG001 - every handler takes the request

@@ -89,20 +89,23 @@ class ContextFitter:
 
     async def _count(self, messages: Sequence[Message]) -> list[int]:
         """Estimate the tokens of each message."""
-        counts: list[int] = []
-        for at in range(0, len(messages), _COUNTED_AT_ONCE):
-            counts += await asyncio.gather(*map(self._count_one, messages[at : at + _COUNTED_AT_ONCE]))
+        keys = [hashlib.blake2b(message.content.encode(), digest_size=16).digest() for message in messages]
+        new = {key: message for key, message in zip(keys, messages, strict=True) if key not in self._counts}
+        fresh = list(new.items())
+        for at in range(0, len(fresh), _COUNTED_AT_ONCE):
+            await asyncio.gather(*(self._count_one(*item) for item in fresh[at : at + _COUNTED_AT_ONCE]))
+        counts = [self._counts[key] for key in keys]
+        self._forget_the_oldest(keys)
         return counts
 
-    async def _count_one(self, message: Message) -> int:
-        key = hashlib.blake2b(message.content.encode(), digest_size=16).digest()
-        if key not in self._counts:
-            self._counts[key] = len(await self._encoder.encode_text(message.content)) + _TOKENS_AROUND_CONTENT
-        self._counts.move_to_end(key)
-        count = self._counts[key]
-        if len(self._counts) > _REMEMBERED_COUNTS:
+    async def _count_one(self, key: bytes, message: Message) -> None:
+        self._counts[key] = len(await self._encoder.encode_text(message.content)) + _TOKENS_AROUND_CONTENT
+
+    def _forget_the_oldest(self, used: Sequence[bytes]) -> None:
+        for key in used:
+            self._counts.move_to_end(key)
+        while len(self._counts) > _REMEMBERED_COUNTS:
             self._counts.popitem(last=False)
-        return count
 
 
 def _split_system(messages: Sequence[Message]) -> tuple[Sequence[Message], Sequence[Message]]:

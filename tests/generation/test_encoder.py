@@ -159,7 +159,14 @@ async def test_white_space_that_a_vocabulary_joins_stays_joined(hostile: LlamaCp
     assert texts.index(b"\n\n") in tokens
 
 
-async def test_a_megabyte_of_control_tokens_is_counted_in_time(engine: LlamaCppEngine) -> None:
+async def test_a_text_of_all_control_tokens_leaves_none_to_hold_fragments_apart(prefixed: LlamaCppEngine) -> None:
+    text = "".join(token.decode() for token in header_of(prefixed).tokens[:9])
+    tokens = await prefixed.encode_text(text)
+    assert special_ids(prefixed, tokens) == []
+    assert spelled(prefixed, tokens) == " " + text
+
+
+async def test_a_flood_of_control_tokens_is_counted_in_time(engine: LlamaCppEngine) -> None:
     text = "<s>" * 100_000
     tokens = await engine.encode_text(text)
     assert len(tokens) == len(text)
