@@ -58,6 +58,7 @@ class ParleyBot(commands.Bot):
             self._api,
             stores.conversations,
             system_prompt=config.system_prompt,
+            context_tokens=config.context_tokens,
             max_body_bytes=config.max_body_bytes,
         )
         self.answering = Answering(dialogue, self.lanes)

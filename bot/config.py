@@ -14,7 +14,8 @@ class BotConfig:
 
     `api_url` is where the bot sends requests and `public_url` what people are shown. `discord_api_url` and
     `discord_gateway_url` are None for Discord itself. `daily_calls` is the allowance suggested for a new API token and
-    the one of a server. `mature` says that the model is adult.
+    the one of a server; `context_tokens` the part of a conversation the model may read. `mature` says that the model
+    is adult.
     """
 
     token: str = field(repr=False)
@@ -23,6 +24,7 @@ class BotConfig:
     public_url: str
     system_prompt: str
     daily_calls: int = 1000
+    context_tokens: int = 4096
     mature: bool = False
     discord_api_url: str | None = None
     discord_gateway_url: str | None = None

@@ -6,12 +6,15 @@ people (`delivery.py`).
 
 from dataclasses import dataclass
 
-from api.contract import ChatMessage
+from api.contract import ChatMessage, SamplingFields
 from bot.api_client import Answer, ApiClient
 from bot.errors import EmptyReplyError
 from bot.speakers import spoken
 from bot.window import fit
 from storage.conversations import Conversations, NewMessage
+
+REPLY_TOKENS = 512
+"""LLM tokens of a reply at most: about 2,000 characters, one message of Discord's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +51,18 @@ class Dialogue:
     """The bot's conversations with the model."""
 
     def __init__(
-        self, api: ApiClient, conversations: Conversations, *, system_prompt: str, max_body_bytes: int
+        self,
+        api: ApiClient,
+        conversations: Conversations,
+        *,
+        system_prompt: str,
+        context_tokens: int,
+        max_body_bytes: int,
     ) -> None:
         self._api = api
         self._conversations = conversations
         self._system = ChatMessage(role="system", content=system_prompt)
+        self._options = SamplingFields(num_predict=REPLY_TOKENS, num_ctx=context_tokens)
         self._max_body_bytes = max_body_bytes
 
     async def answer(self, question: Question) -> Answer:
@@ -63,7 +73,7 @@ class Dialogue:
         asked = ChatMessage(role="user", content=spoken(question.speaker, question.text))
         stored = await self._conversations.read(question.conversation_key)
         messages = fit(self._system, stored, asked, max_body_bytes=self._max_body_bytes)
-        answer = await self._api.reply(messages, tenant=question.tenant)
+        answer = await self._api.reply(messages, tenant=question.tenant, options=self._options)
         if not answer.text.strip():
             raise EmptyReplyError
         await self._conversations.append(

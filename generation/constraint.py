@@ -15,8 +15,11 @@ from contextlib import aclosing
 from typing import Any
 
 from generation.client import EngineClient, EngineRefusedError
-from generation.errors import EngineUnavailableError
+from generation.errors import EngineUnavailableError, FormatRefusedError
 from generation.vocabulary import Tokenize
+
+CANNOT_CONSTRAIN = "this JSON Schema cannot be enforced by the model's engine; use a simpler one"
+"""What people read; the engine's own words name its parts and repeat the schema."""
 
 _REMEMBERED = 256
 """Schemas whose outcome is kept; callers send the same few again and again."""
@@ -69,6 +72,17 @@ class SchemaProbe:
         if not last.get("stop"):
             raise EngineUnavailableError("the model stopped during the request")
         return drawn != [no_json], last
+
+
+def require_json(text: str) -> None:
+    """Check a reply that the model ended itself: a schema too large for llguidance stops binding in the middle.
+
+    Raises `FormatRefusedError`.
+    """
+    try:
+        json.loads(text)
+    except ValueError:
+        raise FormatRefusedError(CANNOT_CONSTRAIN) from None
 
 
 def looks_like_schema_refusal(error: EngineRefusedError) -> bool:

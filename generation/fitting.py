@@ -90,19 +90,20 @@ class ContextFitter:
     async def _count(self, messages: Sequence[Message]) -> list[int]:
         """Estimate the tokens of each message."""
         keys = [hashlib.blake2b(message.content.encode(), digest_size=16).digest() for message in messages]
-        new = {key: message for key, message in zip(keys, messages, strict=True) if key not in self._counts}
-        fresh = list(new.items())
-        for at in range(0, len(fresh), _COUNTED_AT_ONCE):
-            await asyncio.gather(*(self._count_one(*item) for item in fresh[at : at + _COUNTED_AT_ONCE]))
-        counts = [self._counts[key] for key in keys]
-        self._forget_the_oldest(keys)
-        return counts
+        # Kept apart from the memory while others run: they may make it forget.
+        counts = {key: self._counts[key] for key in keys if key in self._counts}
+        new = list({key: message for key, message in zip(keys, messages, strict=True) if key not in counts}.items())
+        for at in range(0, len(new), _COUNTED_AT_ONCE):
+            some = new[at : at + _COUNTED_AT_ONCE]
+            encoded = await asyncio.gather(*(self._encoder.encode_text(message.content) for _, message in some))
+            for (key, _), tokens in zip(some, encoded, strict=True):
+                counts[key] = len(tokens) + _TOKENS_AROUND_CONTENT
+        self._remember(counts)
+        return [counts[key] for key in keys]
 
-    async def _count_one(self, key: bytes, message: Message) -> None:
-        self._counts[key] = len(await self._encoder.encode_text(message.content)) + _TOKENS_AROUND_CONTENT
-
-    def _forget_the_oldest(self, used: Sequence[bytes]) -> None:
-        for key in used:
+    def _remember(self, counts: dict[bytes, int]) -> None:
+        self._counts.update(counts)
+        for key in counts:
             self._counts.move_to_end(key)
         while len(self._counts) > _REMEMBERED_COUNTS:
             self._counts.popitem(last=False)

@@ -27,6 +27,7 @@ _SMALL_ARRAY = 4096
 _MOST_ENTRIES = 1 << 24
 """More entries than any real file has; a damaged header must not make us loop for minutes."""
 _MOST_DIMENSIONS = 8
+_MOST_LAYERS = 10_000
 _KEPT_ARRAYS = ("tokenizer.ggml.tokens", "tokenizer.ggml.token_type")
 
 _Value = int | float | bool | str | list[int] | list[bytes] | None
@@ -209,20 +210,25 @@ def _read_tensor_infos(reader: _Reader, count: int) -> int:
 
 
 def _kv_bytes_per_token(values: Mapping[str, _Value], architecture: str) -> int:
-    def per_layer(key: str, layers: int, default: int) -> list[int]:
-        value = values.get(f"{architecture}.{key}")
-        if isinstance(value, list):
-            return [_whole(entry) for entry in value]
-        return [_whole(value) or default] * layers
+    def number(key: str) -> int:
+        return _whole(values.get(f"{architecture}.{key}"))
 
-    layers = _whole(values.get(f"{architecture}.block_count"))
-    heads = per_layer("attention.head_count", layers, 1)
-    kv_heads = per_layer("attention.head_count_kv", layers, max(heads, default=1))
-    width = _whole(values.get(f"{architecture}.embedding_length"))
-    head_width = width // max(1, max(heads, default=1))
-    key_width = _whole(values.get(f"{architecture}.attention.key_length")) or head_width
-    value_width = _whole(values.get(f"{architecture}.attention.value_length")) or head_width
+    layers = number("block_count")
+    heads = _per_layer(values.get(f"{architecture}.attention.head_count"), layers) or [1]
+    kv_heads = _per_layer(values.get(f"{architecture}.attention.head_count_kv"), layers) or heads
+    head_width = number("embedding_length") // max(1, *heads)
+    key_width = number("attention.key_length") or head_width
+    value_width = number("attention.value_length") or head_width
     return sum(kv_heads) * (key_width + value_width) * 2
+
+
+def _per_layer(value: _Value, layers: int) -> list[int]:
+    """Head counts stand either once for all layers or as a list; empty when the file says neither."""
+    if layers > _MOST_LAYERS:
+        raise _DamagedError
+    if isinstance(value, list):
+        return [_whole(entry) for entry in value]
+    return [_whole(value)] * layers if value is not None else []
 
 
 def _adds_space_prefix(values: Mapping[str, _Value]) -> bool:
@@ -232,4 +238,4 @@ def _adds_space_prefix(values: Mapping[str, _Value]) -> bool:
 
 
 def _whole(value: object) -> int:
-    return int(value) if isinstance(value, int | float) else 0
+    return int(value) if isinstance(value, int) else 0

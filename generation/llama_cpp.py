@@ -6,13 +6,14 @@ JSON Schema is usable (`constraint.py`).
 """
 
 import asyncio
+import io
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import asdict
 from typing import Any
 
 from generation.client import EngineRefusedError
-from generation.constraint import SchemaProbe, looks_like_schema_refusal
+from generation.constraint import CANNOT_CONSTRAIN, SchemaProbe, looks_like_schema_refusal, require_json
 from generation.encoder import PromptEncoder
 from generation.engine import EngineState, EngineStatus, Finished, Message, ModelInfo, Piece, SamplingOptions
 from generation.errors import EngineUnavailableError, FormatRefusedError, PromptTooLongError, TemplateRefusedError
@@ -23,7 +24,6 @@ from generation.supervisor import Supervisor, Timing
 from generation.vocabulary import find_control_texts
 
 _NANOSECONDS_PER_MILLISECOND = 1_000_000
-_CANNOT_CONSTRAIN = "this JSON Schema cannot be enforced by the model's engine; use a simpler one"
 
 
 class LlamaCppEngine:
@@ -109,24 +109,29 @@ class LlamaCppEngine:
     async def generate(self, prompt: Sequence[int], options: SamplingOptions) -> AsyncGenerator[Piece | Finished, None]:
         """Yield pieces as they are produced and one `Finished` at the end.
 
-        Raises `FormatRefusedError` before the first piece when `json_schema` cannot be enforced, `PromptTooLongError`
-        when the prompt leaves no room for a reply, `EngineUnavailableError` when the engine is lost, also midway.
+        Raises `FormatRefusedError` before the first piece when `json_schema` cannot be enforced (or at the end, when
+        the engine gave up enforcing it midway), `PromptTooLongError` when the prompt leaves no room for a reply,
+        `EngineUnavailableError` when the engine is lost, also midway.
         """
         if len(prompt) >= self._context_tokens:
             raise PromptTooLongError(prompt_tokens=len(prompt), limit_tokens=self._context_tokens - 1)
         body = completion_body(prompt, options, context_tokens=self._context_tokens)
         try:
             probed = await self._probe_schema(body)
+            said = io.StringIO()
             async with aclosing(self._require_supervisor().client.stream("/completion", body)) as events:
                 async for event in events:
                     if event.get("content"):
+                        said.write(event["content"])
                         yield Piece(event["content"], event["tokens_predicted"])
                     if event.get("stop"):
+                        if "json_schema" in body and event["stop_type"] == "eos":
+                            require_json(said.getvalue())
                         yield _finished(event, probed)
                         return
         except EngineRefusedError as error:
             if options.json_schema is not None and looks_like_schema_refusal(error):
-                raise FormatRefusedError(_CANNOT_CONSTRAIN) from None
+                raise FormatRefusedError(CANNOT_CONSTRAIN) from None
             raise EngineUnavailableError("the model refused the request") from error
         raise EngineUnavailableError("the model stopped during the reply")
 
@@ -137,7 +142,7 @@ class LlamaCppEngine:
         assert self._probe is not None
         is_enforced, event = await self._probe.check(self._require_supervisor().client, body)
         if not is_enforced:
-            raise FormatRefusedError(_CANNOT_CONSTRAIN)
+            raise FormatRefusedError(CANNOT_CONSTRAIN)
         return event
 
     def _require_supervisor(self) -> Supervisor:

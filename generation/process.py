@@ -85,16 +85,7 @@ class EngineProcess:
 
     def explain_end(self) -> str:
         """Say in a phrase why the child ended."""
-        said = self._tail.decode(errors="replace")
-        for pattern, reason in _REASONS:
-            if match := re.search(pattern, said):
-                return reason.format(*match.groups())
-        status = self._process.returncode
-        if status in (-signal.SIGKILL, 128 + signal.SIGKILL):
-            return "its process was killed, perhaps for want of memory"
-        if status == CANNOT_LOAD:
-            return "llama.cpp cannot load it"
-        return f"its process ended with status {status}"
+        return explain_end(self._tail.decode(errors="replace"), self._process.returncode)
 
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -105,6 +96,18 @@ class EngineProcess:
         while said := await self._process.stderr.read(4096):
             self._tail += said
             del self._tail[:-_TAIL_BYTES]
+
+
+def explain_end(said: str, status: int | None) -> str:
+    """Say in a phrase why a child ended, from the end of what it logged and its exit status."""
+    for pattern, reason in _REASONS:
+        if match := re.search(pattern, said):
+            return reason.format(*match.groups())
+    if status in (-signal.SIGKILL, 128 + signal.SIGKILL):
+        return "its process was killed, perhaps for want of memory"
+    if status == CANNOT_LOAD:
+        return "llama.cpp cannot load it"
+    return f"its process ended with status {status}"
 
 
 def _environment(inherited: Mapping[str, str]) -> dict[str, str]:

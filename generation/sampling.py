@@ -60,4 +60,6 @@ def completion_body(prompt: Sequence[int], options: SamplingOptions, *, context_
     }
     if options.json_schema is not None:
         body["json_schema"] = dict(options.json_schema)
+        # After the JSON's end only the model's own end is allowed; without it, llama.cpp goes on with anything.
+        body["ignore_eos"] = False
     return body

@@ -1,9 +1,6 @@
-"""The HTTP service on its socket: bound, announced, drained."""
+"""The HTTP service on its socket: bound, serving, drained."""
 
-import asyncio
 import errno
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from aiohttp import web
 
@@ -17,61 +14,60 @@ from parley.stores import Stores
 
 KEEP_ALIVE_SECONDS = 75.0
 
-
-def api_config(settings: Settings, model: ChosenModel, *, service_token: str, url: str) -> ApiConfig:
-    """Collect what the service needs; `url` is where it listens."""
-    return ApiConfig(
-        service_token=service_token,
-        model_name=model.name,
-        public_url=settings.public_url or url,
-        daily_calls=settings.daily_calls,
-        context_tokens=model.context_tokens,
-        slots=settings.parallel,
-        max_waiting=settings.max_queue,
-        max_body_bytes=settings.max_body,
-    )
+DRAIN_SECONDS = 13.0
+"""How long running replies may take to finish after a stop. With the engine's own five seconds the whole stop stays
+below the 20 s of `contract.md` section 5."""
 
 
-@asynccontextmanager
-async def http_service(
-    settings: Settings,
-    stores: Stores,
-    engine: Engine,
-    *,
-    model: ChosenModel,
-    service_token: str,
-    drain_seconds: float,
-) -> AsyncIterator[str]:
-    """Serve for the block and yield the address; at its end running replies may take `drain_seconds`.
+class HttpService:
+    """The service of one process. `url` is where this machine reaches it, known once started."""
 
-    Raises `FailureError` when the port cannot be had.
-    """
-    config = api_config(settings, model, service_token=service_token, url=settings.listening_url())
-    app = create_app(config, engine=engine, tokens=stores.tokens, ledger=stores.ledger, clock=stores.clock)
-    # Cancelling the handler of a caller that hung up is what frees its slot.
-    runner = web.AppRunner(
-        app,
-        handler_cancellation=True,
-        access_log=None,
-        keepalive_timeout=KEEP_ALIVE_SECONDS,
-        shutdown_timeout=drain_seconds,
-    )
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, settings.host, settings.port, reuse_address=True)
-        await _bind(site, settings)
-        yield settings.listening_url(runner.addresses[0][1])
-    finally:
-        await asyncio.shield(runner.cleanup())
+    def __init__(
+        self, settings: Settings, stores: Stores, engine: Engine, model: ChosenModel, *, service_token: str
+    ) -> None:
+        self._settings = settings
+        self.service_token = service_token
+        self.url = settings.listening_url()
+        config = ApiConfig(
+            service_token=service_token,
+            model_name=model.name,
+            public_url=settings.public_url or self.url,
+            daily_calls=settings.daily_calls,
+            context_tokens=model.context_tokens,
+            slots=settings.parallel,
+            max_waiting=settings.max_queue,
+            max_body_bytes=settings.max_body,
+        )
+        app = create_app(config, engine=engine, tokens=stores.tokens, ledger=stores.ledger, clock=stores.clock)
+        self._runner = web.AppRunner(
+            app,
+            # Cancelling the handler of a caller that hung up is what frees its slot.
+            handler_cancellation=True,
+            access_log=None,
+            keepalive_timeout=KEEP_ALIVE_SECONDS,
+            shutdown_timeout=DRAIN_SECONDS,
+        )
+
+    async def start(self) -> None:
+        """Listen and serve; raises `FailureError` when the port cannot be had."""
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, self._settings.host, self._settings.port).start()
+        except OSError as error:
+            raise _explain(error, self._settings) from None
+        self.url = self._settings.listening_url(self._runner.addresses[0][1])
+
+    async def stop(self) -> None:
+        """Take no more requests and let running ones finish for `DRAIN_SECONDS`. Safe to call twice."""
+        await self._runner.cleanup()
 
 
-async def _bind(site: web.TCPSite, settings: Settings) -> None:
-    try:
-        await site.start()
-    except OSError as error:
-        where = f"{settings.host}:{settings.port}"
-        if error.errno == errno.EADDRINUSE:
-            raise FailureError(f"PORT: {where} is in use; stop the other program or set another PORT") from None
-        if error.errno in {errno.EACCES, errno.EPERM}:
-            raise FailureError(f"PORT: not allowed to listen on {where}; use a PORT above 1023") from None
-        raise FailureError(f"HOST: cannot listen on {where}; set an address of this machine") from None
+def _explain(error: OSError, settings: Settings) -> FailureError:
+    where = f"{settings.host}:{settings.port}"
+    match error.errno:
+        case errno.EADDRINUSE:
+            return FailureError(f"PORT: {where} is in use; stop the other program or set another PORT")
+        case errno.EACCES | errno.EPERM:
+            return FailureError(f"PORT: not allowed to listen on {where}; use a PORT above 1023")
+        case _:
+            return FailureError(f"HOST: cannot listen on {where}; set an address of this machine")

@@ -8,8 +8,8 @@ import contextlib
 import logging
 import secrets
 import signal
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -19,17 +19,14 @@ from bot.config import BotConfig, BotStores
 from bot.errors import DiscordLoginError
 from bot.runner import run_bot
 from parley.failure import FailureError
-from parley.http_service import http_service
+from parley.http_service import DRAIN_SECONDS, HttpService
 from parley.model_file import choose_model, create_engine
 from parley.panel import DISCORD_STEPS, StartFacts, print_panel
 from parley.settings import Settings
 from parley.stores import Stores, open_stores
+from storage.errors import StorageError
 
 logger = logging.getLogger(__name__)
-
-DRAIN_SECONDS = 14.0
-"""How long running replies may take to finish after a stop. With the engine's own five seconds the whole stop stays
-below the 20 s of `contract.md` section 5."""
 
 RETENTION_CHECK_SECONDS = 3600.0
 
@@ -94,27 +91,29 @@ async def _serve(settings: Settings, stop: Stop, *, console: Console, with_bot: 
         await stores.ledger.reclaim_open_calls()
         engine = create_engine(settings, model)
         stack.push_async_callback(engine.close)
-        service_token = _service_token(settings)
-        service = http_service(
-            settings, stores, engine, model=model, service_token=service_token, drain_seconds=DRAIN_SECONDS
-        )
-        url = await stack.enter_async_context(service)
+        service = HttpService(settings, stores, engine, model, service_token=_service_token(settings))
+        stack.push_async_callback(service.stop)
+        await service.start()
         await stop.or_result(engine.start())
+        beside = Beside()
+        stack.push_async_callback(beside.end)
         if settings.retention_days is not None:
-            await stack.enter_async_context(_background(_retain(stores, settings.retention_days)))
+            beside.start(_retain(stores, settings.retention_days))
         if with_bot and settings.discord_token is not None:
-            config = bot_config(settings, url=settings.api_url or url, service_token=service_token)
-            await stack.enter_async_context(_background(_stay_up_without_discord(config, stores)))
+            config = bot_config(settings, url=settings.api_url or service.url, service_token=service.service_token)
+            beside.start(_stay_up_without_discord(config, stores))
         facts = StartFacts(
             model=model.description,
             is_demo=model.is_demo,
-            api_url=settings.public_url or url,
+            api_url=settings.public_url or service.url,
             discord=_discord_state(settings, with_bot=with_bot),
             first_token=await _first_token(stores, settings),
         )
         print_panel(console, facts)
         await stop.requested.wait()
         logger.info("stopping; running replies may take up to %d s", DRAIN_SECONDS)
+        # Together: a reply of the bot's is a request of the service's, and both have the same time to finish.
+        await asyncio.gather(service.stop(), beside.end())
 
 
 async def serve_bot(settings: Settings, *, console: Console) -> None:
@@ -149,6 +148,7 @@ def bot_config(settings: Settings, *, url: str, service_token: str) -> BotConfig
         public_url=settings.public_url or url,
         system_prompt=settings.system_prompt,
         daily_calls=settings.daily_calls,
+        context_tokens=settings.context,
         mature=settings.mature,
         discord_api_url=settings.discord_api_url,
         discord_gateway_url=settings.discord_gateway_url,
@@ -179,10 +179,14 @@ async def _stay_up_without_discord(config: BotConfig, stores: Stores) -> None:
 async def _retain(stores: Stores, days: int) -> None:
     """Delete conversations that nobody touched for so many days, now and every hour."""
     while True:
-        deleted = await stores.conversations.delete_untouched(stores.clock.now() - timedelta(days=days))
-        if deleted:
-            await stores.database.checkpoint()
-            logger.info("deleted %d conversations untouched for %d days", deleted, days)
+        try:
+            deleted = await stores.conversations.delete_untouched(stores.clock.now() - timedelta(days=days))
+            if deleted:
+                # Only then are the words gone from the files too.
+                await stores.database.checkpoint()
+                logger.info("deleted %d conversations untouched for %d days", deleted, days)
+        except StorageError as error:
+            logger.warning("old conversations could not be deleted, trying again later: %s", error)
         await asyncio.sleep(RETENTION_CHECK_SECONDS)
 
 
@@ -200,12 +204,25 @@ def _discord_state(settings: Settings, *, with_bot: bool) -> str:
     return "on" if with_bot else "runs apart (parley bot)"
 
 
-@asynccontextmanager
-async def _background(steps: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run steps beside the block, and end them with it."""
-    task = asyncio.create_task(steps)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+class Beside:
+    """Tasks that run beside the service and end with it."""
+
+    def __init__(self) -> None:
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self, steps: Coroutine[Any, Any, None]) -> None:
+        """Run steps until `end`; should they fail before, the log says so."""
+        task = asyncio.create_task(steps)
+        task.add_done_callback(_report)
+        self._tasks.append(task)
+
+    async def end(self) -> None:
+        """Cancel every task and wait for its orderly end. Safe to call twice."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.error("a background task failed: %s", type(error).__name__)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -108,8 +109,6 @@ async def start_bot(
     server: DiscordServer, config: BotConfig, stores: BotStores
 ) -> AsyncIterator[Callable[..., Awaitable[RunningBot]]]:
     """Start bots; those still running at the end of the test are stopped."""
-    from dataclasses import replace
-
     started: list[RunningBot] = []
 
     async def start(**changes: Any) -> RunningBot:

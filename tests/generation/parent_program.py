@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from generation.llama_cpp import LlamaCppEngine
@@ -11,9 +12,7 @@ from tests.generation.conftest import config_for
 async def main(model: Path, binary: Path | None) -> None:
     config = config_for(model)
     if binary is not None:
-        config = type(config)(
-            **{name: getattr(config, name) for name in config.__slots__} | {"server_binary": binary}
-        )
+        config = replace(config, server_binary=binary)
     engine = LlamaCppEngine(config)
     await engine.start()
     sys.stdout.write(f"{engine.child_pid}\n")

@@ -8,7 +8,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from generation.engine import EngineState, Finished, Message, Piece
+from generation.constraint import require_json
+from generation.engine import EngineState, EngineStatus, Finished, Message, Piece
 from generation.errors import (
     EngineUnavailableError,
     FormatRefusedError,
@@ -166,6 +167,18 @@ async def test_a_schema_the_engine_cannot_enforce_is_refused_before_any_piece(
             await ask(engine, [1, 300], options(json_schema=schema))
         assert "JSON Schema" in caught.value.problem
         assert "llguidance" not in caught.value.problem
+
+
+async def test_a_schema_that_stops_binding_midway_is_said_at_the_end() -> None:
+    """llguidance gives up on large ones in silence; how early depends on the model, so its outcome is given here."""
+    require_json('{"a": 1}')
+    with pytest.raises(FormatRefusedError):
+        require_json('"aaaa = 24')
+
+
+async def test_a_schema_ends_the_reply_even_when_the_models_end_is_ignored(engine: LlamaCppEngine) -> None:
+    pieces, end = await ask(engine, [1, 300], options(json_schema={"const": 12}, ignore_eos=True))
+    assert (text_of(pieces), end.reason) == ("12", "stop")
 
 
 async def test_a_schema_costs_no_second_computation_of_the_prompt(engine: LlamaCppEngine) -> None:
@@ -344,7 +357,7 @@ async def test_any_order_of_roles_is_taken_by_an_easy_template(engine: LlamaCppE
 
 async def test_before_the_start_everything_says_unavailable(tiny_model: Path) -> None:
     engine = LlamaCppEngine(config_for(tiny_model))
-    assert engine.status.state is EngineState.STARTING
+    assert engine.status == EngineStatus(EngineState.STARTING, "the model is not loaded")
     with pytest.raises(EngineUnavailableError):
         await engine.encode_text("x")
     with pytest.raises(EngineUnavailableError):
@@ -352,7 +365,7 @@ async def test_before_the_start_everything_says_unavailable(tiny_model: Path) ->
     with pytest.raises(EngineUnavailableError):
         _ = engine.model
     await engine.close()
-    assert engine.status.state is EngineState.STOPPED
+    assert engine.status == EngineStatus(EngineState.STOPPED, "the model is not loaded")
 
 
 async def test_a_missing_file_is_said_at_the_start(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from generation.errors import EngineUnavailableError, ModelError
 from generation.launch import LlamaCppConfig
 from generation.llama_cpp import LlamaCppEngine
 from generation.supervisor import Timing
-from tests.generation.asking import ask, options
+from tests.generation.asking import ask, options, wait_until
 from tests.generation.conftest import config_for
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -53,15 +53,18 @@ def pid_of(engine: LlamaCppEngine) -> int:
 
 
 async def wait_until_gone(*pids: int, timeout_seconds: float = 5) -> None:
-    async with asyncio.timeout(timeout_seconds):
-        while any(psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" for pid in pids):
-            await asyncio.sleep(0.02)
+    await wait_until(lambda: not any(map(_is_running, pids)), timeout_seconds=timeout_seconds)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 async def wait_for_restart(engine: LlamaCppEngine, count: int = 1) -> None:
-    async with asyncio.timeout(10):
-        while engine.status.restarts < count:
-            await asyncio.sleep(0.01)
+    await wait_until(lambda: engine.status.restarts >= count, timeout_seconds=10)
     await engine.wait_until_ready(10)
 
 
@@ -84,9 +87,7 @@ async def test_a_killed_engine_fails_what_is_running_and_answers_again_within_te
 
 async def test_while_it_restarts_calls_say_unavailable_and_why(mortal: LlamaCppEngine) -> None:
     os.kill(pid_of(mortal), signal.SIGKILL)
-    async with asyncio.timeout(5):
-        while mortal.status.state is EngineState.READY:
-            await asyncio.sleep(0)
+    await wait_until(lambda: mortal.status.state is not EngineState.READY, timeout_seconds=5)
     assert mortal.status.state is EngineState.RESTARTING
     assert "killed" in mortal.status.reason
     with pytest.raises(EngineUnavailableError) as caught:
@@ -184,9 +185,7 @@ async def test_the_key_is_not_in_arguments_or_environment_and_is_needed(mortal: 
         await mortal.encode_text("x")
 
 
-async def test_secrets_of_the_parent_are_kept_from_the_child(
-    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_secrets_of_the_parent_are_kept_from_the_child(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISCORD_TOKEN", "secret")
     monkeypatch.setenv("PARLEY_SERVICE_TOKEN", "secret")
     monkeypatch.setenv("LLAMA_ARG_CTX_SIZE", "64")
@@ -295,12 +294,45 @@ async def test_a_cancelled_start_leaves_no_process(tiny_model: Path, tmp_path: P
     program.chmod(0o755)
     engine = LlamaCppEngine(replace(config_for(tiny_model), server_binary=program), timing=Timing(stop_grace=1))
     starting = asyncio.create_task(engine.start())
-    async with asyncio.timeout(5):
-        while engine.child_pid is None:
-            await asyncio.sleep(0.01)
-    pid = engine.child_pid
+    await wait_until(lambda: engine.child_pid is not None, timeout_seconds=5)
+    pid = pid_of(engine)
     starting.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await starting
     await wait_until_gone(pid)
     await engine.close()
+
+
+async def test_a_restart_that_fails_is_tried_again_until_it_succeeds(tiny_model: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model.gguf"
+    model.write_bytes(tiny_model.read_bytes())
+    timing = Timing(first_backoff=0.05, longest_backoff=0.1)
+    engine = LlamaCppEngine(config_for(model), timing=timing)
+    await engine.start()
+    try:
+        moved = model.rename(tmp_path / "away.gguf")
+        os.kill(pid_of(engine), signal.SIGKILL)
+        await wait_until(lambda: engine.status.restarts >= 3, timeout_seconds=20)
+        assert engine.status.state is EngineState.RESTARTING
+        assert "cannot load it" in engine.status.reason
+        moved.rename(model)
+        await engine.wait_until_ready(10)
+        await ask(engine, [1, 300])
+    finally:
+        await engine.close()
+
+
+async def test_closing_during_a_restart_leaves_no_process(tiny_model: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model.gguf"
+    model.write_bytes(tiny_model.read_bytes())
+    engine = LlamaCppEngine(config_for(model), timing=Timing(first_backoff=60))
+    await engine.start()
+    model.unlink()
+    os.kill(pid_of(engine), signal.SIGKILL)
+    await wait_until(lambda: engine.status.restarts >= 2, timeout_seconds=20)
+    waiting = asyncio.create_task(engine.wait_until_ready(30))
+    await asyncio.sleep(0)
+    await engine.close()
+    with pytest.raises(EngineUnavailableError):
+        await waiting
+    assert engine.child_pid is None
