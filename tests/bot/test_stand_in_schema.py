@@ -1,7 +1,8 @@
 """What the stand-in Discord answers, held against Discord's own OpenAPI document.
 
-The document is large and changes often, so it is not kept here: name a copy of
-https://github.com/discord/discord-api-spec/blob/main/specs/openapi.json in `DISCORD_OPENAPI` to run this.
+The document is large and changes often, so it is not kept here: put a copy of
+https://github.com/discord/discord-api-spec/blob/main/specs/openapi.json beside the project as
+`shared/specs/discord-openapi.json`, or name it in `DISCORD_OPENAPI`.
 """
 
 import json
@@ -16,6 +17,8 @@ from tests.bot.conftest import StartBot
 from tests.bot.scripted_api import ScriptedApi
 from tests.doubles.discord_server import DiscordServer
 
+_BESIDE_THE_PROJECT = Path(__file__).parents[3] / "shared/specs/discord-openapi.json"
+
 _SCHEMAS = {
     "GET /users/@me": "UserPIIResponse",
     "GET /oauth2/applications/@me": "PrivateApplicationResponse",
@@ -29,10 +32,10 @@ _SCHEMAS = {
 
 @pytest.fixture(scope="module")
 def components() -> Any:
-    path = os.environ.get("DISCORD_OPENAPI")
-    if path is None:
-        pytest.skip("DISCORD_OPENAPI names no copy of Discord's OpenAPI document")
-    return json.loads(Path(path).read_text())["components"]
+    path = Path(os.environ.get("DISCORD_OPENAPI", _BESIDE_THE_PROJECT))
+    if not path.exists():
+        pytest.skip("NOT CHECKED: there is no copy of Discord's OpenAPI document, see this file's first lines")
+    return json.loads(path.read_text())["components"]
 
 
 async def _use_everything(server: DiscordServer, api: ScriptedApi) -> None:
