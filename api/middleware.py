@@ -22,6 +22,9 @@ logger = logging.getLogger(__name__)
 CLIENT_LEFT = 499
 """What the log and the metrics call a request whose caller left; nobody receives it (nginx's number)."""
 
+WATCHED = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Asked every few seconds by whatever watches the service; not worth a line each."""
+
 _CALLER_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -97,7 +100,8 @@ def _record(request: web.Request, status: int, seconds: float) -> None:
     tenant = call.caller.tenant_id if call is not None else "-"
     prompt, completion = (call.prompt_tokens, call.completion_tokens) if call is not None else (0, 0)
     _count(metrics, status, prompt, completion)
-    logger.info(
+    logger.log(
+        logging.DEBUG if route in WATCHED else logging.INFO,
         "%s %s %s tenant=%s status=%d prompt_tokens=%d completion_tokens=%d ms=%d",
         request[keys.REQUEST_ID],
         request.method if route != "unknown" else "-",

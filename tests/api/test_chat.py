@@ -191,6 +191,17 @@ async def test_a_growing_conversation_is_read_from_the_cache(service: Service) -
     assert reply["usage"]["cached_tokens"] > 0
 
 
+@pytest.mark.parametrize(
+    "roles",
+    ["system", "assistant", "user user", "assistant user", "system system user", "user system user", "user assistant"],
+)
+async def test_any_order_of_roles_is_answered(service: Service, roles: str) -> None:
+    for content in ("Hello!", ""):
+        messages = [{"role": role, "content": content} for role in roles.split()]
+        status, reply, _ = await service.post("/ai/chat", {"messages": messages, "num_predict": 8})
+        assert status == 200, reply
+
+
 async def test_the_named_model_must_be_loaded(service: Service) -> None:
     assert (await service.ask("Hello!", model=MODEL_NAME))["model"] == MODEL_NAME
     status, error, _ = await service.post("/ai/chat", {"messages": HELLO, "model": "gpt-9"})
