@@ -72,17 +72,9 @@ def locate(model: str) -> Path:
 
 
 def find_downloads() -> dict[str, Path]:
-    """List the downloaded models: how `PARLEY_MODEL` names each, and its file.
-
-    The folders are those of huggingface_hub's cache: `models--owner--repo/snapshots/<revision>/<path>`.
-    """
-    found = {}
-    for path in sorted(DOWNLOADS.glob("models--*/snapshots/*/**/*.gguf")):
-        repository, _, revision = path.relative_to(DOWNLOADS).parts[:3]
-        inner = path.relative_to(DOWNLOADS / repository / "snapshots" / revision)
-        owner, _, name = repository.removeprefix("models--").partition("--")
-        found[f"{HUB_PREFIX}{owner}/{name}/{inner.as_posix()}"] = path
-    return found
+    """List the downloaded models: how `PARLEY_MODEL` names each, and its file."""
+    paths = sorted(DOWNLOADS.glob("*/*/**/*.gguf"))
+    return {f"{HUB_PREFIX}{path.relative_to(DOWNLOADS).as_posix()}": path for path in paths}
 
 
 def create_engine(settings: Settings, model: ChosenModel) -> Engine:

@@ -76,10 +76,14 @@ async def test_model_check_describes_a_file(tmp_path: Path) -> None:
     assert error.count("\n") == 1
 
 
-async def test_model_list_names_the_bundled_model(tmp_path: Path) -> None:
+async def test_model_list_names_the_bundled_and_the_downloaded_models(tmp_path: Path) -> None:
+    folder = tmp_path / "data/models/owner/repository"
+    folder.mkdir(parents=True)
+    (folder / "tiny.gguf").write_bytes(b"GGUF")
     status, out, _ = await run(tmp_path, "model", "list")
     assert status == 0
     assert "demo" in out
+    assert "hf:owner/repository/tiny.gguf" in out
 
 
 async def test_doctor_finds_all_well_and_says_what_is_not(tmp_path: Path) -> None:
