@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from parley.demo_model import demo_path
-from tests.parley.process import run
+from tests.generation.hub_stand_in import running_hub
+from tests.parley.process import run, started
 
 
 async def test_token_create_prints_the_token_alone(tmp_path: Path) -> None:
@@ -100,3 +101,24 @@ async def test_help_names_every_command(tmp_path: Path) -> None:
     _, out, _ = await run(tmp_path, "--help")
     for command in ("up", "api", "bot", "chat", "doctor", "token", "model"):
         assert re.search(rf"^  {command}\b", out, re.MULTILINE)
+
+
+async def test_a_model_is_pulled_from_the_hub_and_answers(tmp_path: Path) -> None:
+    spec = "hf:owner/repo/small.gguf"
+    with running_hub({"small.gguf": demo_path().read_bytes()}) as hub:
+        status, out, error = await run(tmp_path, "model", "pull", spec, HF_ENDPOINT=hub.url)
+        assert status == 0, error
+        assert f"PARLEY_MODEL={spec}" in out
+    # The second time it needs no network.
+    async with started(tmp_path, PARLEY_MODEL=spec, HF_ENDPOINT="http://127.0.0.1:1") as parley:
+        await parley.until_printed("Stop with Ctrl-C")
+        assert "small" in parley.printed()
+        assert "bundled model is a demonstration" not in parley.printed()
+
+
+async def test_a_hub_that_cannot_be_reached_is_one_line(tmp_path: Path) -> None:
+    spec = "hf:owner/repo/small.gguf"
+    for arguments in (("model", "pull", spec), ("up",)):
+        status, _, error = await run(tmp_path, *arguments, PARLEY_MODEL=spec, HF_ENDPOINT="http://127.0.0.1:1")
+        assert status == 1
+        assert re.fullmatch(r"parley: [^\n]*network[^\n]*\n", error), error
