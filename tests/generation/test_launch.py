@@ -27,6 +27,7 @@ HEADER = GgufHeader(
     token_kinds=(1,),
     tokenizer="llama",
     adds_space_prefix=False,
+    adds_bos=True,
     chat_template=None,
 )
 CONFIG = replace(config_for(Path("model.gguf"), context_tokens=4096, slots=4), threads=8)

@@ -14,6 +14,7 @@ from generation.process import explain_end
         ("terminate called after throwing an instance of 'std::bad_alloc'", -6, "too little memory"),
         ("error: invalid argument: --cache-ram", 1, "too old, it does not know --cache-ram"),
         ("x: error while loading shared libraries: libcuda.so.1: cannot open", 127, "lacks a library, libcuda.so.1"),
+        ("ImportError: libgomp.so.1: cannot open shared object file", 1, "lacks libgomp.so.1 (on Debian"),
         ("", -9, "killed, perhaps for want of memory"),
         ("", 137, "killed, perhaps for want of memory"),
         ("", CANNOT_LOAD, "llama.cpp cannot load it"),

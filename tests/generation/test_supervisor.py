@@ -4,7 +4,6 @@ import os
 import signal
 import stat
 import sys
-import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from generation.engine import EngineState, Piece
 from generation.errors import EngineUnavailableError, ModelError
 from generation.launch import LlamaCppConfig
 from generation.llama_cpp import LlamaCppEngine
+from generation.private_folder import PrivateFolder
 from generation.supervisor import Timing
 from tests.generation.asking import ask, options, wait_until
 from tests.generation.conftest import config_for
@@ -142,10 +142,10 @@ async def test_closing_leaves_no_process_and_no_folder(tiny_model: Path) -> None
     await engine.start()
     pid = pid_of(engine)
     assert engine._supervisor is not None
-    folder = engine._supervisor._folder
-    assert folder is not None
+    assert engine._supervisor._folder is not None
+    folder = engine._supervisor._folder.path
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert [entry.name for entry in folder.iterdir()] == ["1.sock"]
+    assert {entry.name for entry in folder.iterdir()} == {"1.sock", "lock"}
     await engine.close()
     await engine.close()
     await wait_until_gone(pid)
@@ -193,6 +193,7 @@ async def test_secrets_of_the_parent_are_kept_from_the_child(tiny_model: Path, m
     await engine.start()
     try:
         names = psutil.Process(pid_of(engine)).environ()
+        assert names["GOMP_SPINCOUNT"] == "1000"
         assert not {"DISCORD_TOKEN", "PARLEY_SERVICE_TOKEN", "LLAMA_ARG_CTX_SIZE"} & set(names)
     finally:
         await engine.close()
@@ -245,13 +246,20 @@ async def test_an_operators_own_server_is_run_instead(tiny_model: Path, server_b
 
 
 async def _start_error(config: LlamaCppConfig, timing: Timing | None = None) -> str:
-    before = set(Path(tempfile.gettempdir()).glob("parley-*"))
+    folders: list[PrivateFolder] = []
+
+    def make_folder() -> PrivateFolder:
+        folders.append(PrivateFolder())
+        return folders[-1]
+
     engine = LlamaCppEngine(config, timing=timing)
-    with pytest.raises(ModelError) as caught:
-        await engine.start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("generation.supervisor.PrivateFolder", make_folder)
+        with pytest.raises(ModelError) as caught:
+            await engine.start()
     assert engine.child_pid is None
     await engine.close()
-    assert set(Path(tempfile.gettempdir()).glob("parley-*")) <= before
+    assert not any(folder.path.exists() for folder in folders)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
