@@ -5,6 +5,7 @@ statement in `storage/ledger.py`.
 """
 
 import asyncio
+import contextlib
 import math
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
@@ -14,7 +15,7 @@ from datetime import datetime
 from api.auth import Caller
 from api.errors import allowance_used, balance_spent, from_exception
 from storage.clock import Clock
-from storage.errors import AllowanceUsedError
+from storage.errors import AllowanceUsedError, StorageError
 from storage.ledger import Allowance as DayAllowance
 from storage.ledger import Charge, Ledger
 
@@ -86,7 +87,7 @@ class Allowance:
         failure is ours, kept when it is the caller's, and settled with what was produced when the caller left.
         """
         try:
-            charge = await self._ledger.charge(caller.tenant_id, limit=caller.daily_calls)
+            charge = await self._charge(caller)
         except AllowanceUsedError as error:
             now = self._clock.now()
             spent = RateState(error.limit, 0, error.resets_at)
@@ -104,6 +105,19 @@ class Allowance:
             await self._finish(self._keep(call))
         finally:
             self.open.discard(call)
+
+    async def _charge(self, caller: Caller) -> Charge:
+        """Charge; a caller that hangs up meanwhile has used the call all the same."""
+        charging = asyncio.ensure_future(self._ledger.charge(caller.tenant_id, limit=caller.daily_calls))
+        try:
+            return await asyncio.shield(charging)
+        except asyncio.CancelledError:
+            self._track(asyncio.ensure_future(self._keep_uncalled(charging)))
+            raise
+
+    async def _keep_uncalled(self, charging: asyncio.Future[Charge]) -> None:
+        with contextlib.suppress(AllowanceUsedError, StorageError):
+            await self._ledger.keep(await charging)
 
     async def settle(self, call: Call) -> None:
         """Book the LLM tokens of a whole reply; the call stays charged."""
@@ -139,9 +153,12 @@ class Allowance:
     async def _finish(self, closing: Coroutine[None, None, None]) -> None:
         """Run a ledger move to its end even if the caller hangs up meanwhile."""
         task = asyncio.ensure_future(closing)
+        self._track(task)
+        await asyncio.shield(task)
+
+    def _track(self, task: asyncio.Task[None]) -> None:
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
-        await asyncio.shield(task)
 
     async def drain(self) -> None:
         """Wait for the moves whose callers have left."""

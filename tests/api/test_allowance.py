@@ -160,6 +160,23 @@ async def test_a_caller_that_leaves_the_queue_pays_no_tokens(demo_engine: Engine
         await eventually(lambda: not allowance.open, within_seconds=5)
 
 
+async def test_callers_that_hang_up_at_any_moment_leave_no_call_open(service: Service) -> None:
+    allowance = service.app[keys.ALLOWANCE]
+    for number in range(60):
+        asking = asyncio.create_task(service.post("/ai/chat", HELLO))
+        # From before the request is sent to after its reply.
+        await asyncio.sleep(number * 0.0005)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+    # Whatever was sent before has arrived when this is answered.
+    assert (await service.post("/ai/chat", HELLO))[0] == 200
+    await eventually(lambda: not allowance.open, within_seconds=5)
+    await allowance.drain()
+    used = await service.calls_used()
+    assert await service.ledger.reclaim_open_calls() == 0
+    assert await service.calls_used() == used <= 61
+
+
 async def test_the_service_token_charges_the_server_it_acts_for(service: Service) -> None:
     headers = {"Authorization": f"Bearer {SERVICE_TOKEN}", "X-Parley-On-Behalf-Of": "discord:4711"}
     status, reply, response = await service.post("/ai/chat", HELLO, headers=headers)
