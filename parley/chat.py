@@ -36,6 +36,15 @@ HELP = """\
 Ctrl-C stops a reply; the arrow keys bring back what you wrote."""
 
 
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """The loaded model, and how much of a conversation it reads (tokens)."""
+
+    engine: Engine
+    fitter: ContextFitter
+    context_tokens: int
+
+
 @dataclass(slots=True)
 class Talk:
     """The conversation so far, and the persona it is held with."""
@@ -63,12 +72,13 @@ async def talk(settings: Settings, *, persona: str | None) -> None:
         console.print(f"[bold]{model.name}[/bold]  /help lists the commands")
         if model.is_demo:
             console.print(DEMO_NOTE, style="dim")
-        await _converse(engine, Talk(persona or settings.system_prompt), model.context_tokens, console)
+        speaker = Speaker(engine, ContextFitter(engine), model.context_tokens)
+        await _converse(speaker, Talk(persona or settings.system_prompt), console)
     finally:
         await engine.close()
 
 
-async def _converse(engine: Engine, conversation: Talk, context_tokens: int, console: Console) -> None:
+async def _converse(speaker: Speaker, conversation: Talk, console: Console) -> None:
     async with _questions() as questions:
         async for line in questions:
             question = line.strip()
@@ -77,7 +87,7 @@ async def _converse(engine: Engine, conversation: Talk, context_tokens: int, con
             if question.startswith("/"):
                 console.print(obey(conversation, question), highlight=False, markup=False)
             elif question:
-                await _answer(engine, conversation, question, context_tokens=context_tokens, console=console)
+                await _answer(speaker, conversation, question, console=console)
 
 
 def obey(conversation: Talk, command: str) -> str:
@@ -124,12 +134,12 @@ async def _piped() -> AsyncGenerator[str, None]:
         yield line
 
 
-async def _answer(engine: Engine, conversation: Talk, question: str, *, context_tokens: int, console: Console) -> None:
+async def _answer(speaker: Speaker, conversation: Talk, question: str, *, console: Console) -> None:
     messages = conversation.asked(question)
     reply: list[str] = []
     try:
         with _ctrl_c_stops() as stopped:
-            async for text in _stream(engine, messages, context_tokens=context_tokens):
+            async for text in _stream(speaker, messages):
                 reply.append(text)
                 console.out(text, end="", highlight=False)
                 if stopped.is_set():
@@ -144,13 +154,13 @@ async def _answer(engine: Engine, conversation: Talk, question: str, *, context_
     conversation.answered(question, "".join(reply))
 
 
-async def _stream(engine: Engine, messages: list[Message], *, context_tokens: int) -> AsyncIterator[str]:
-    await engine.wait_until_ready(READY_SECONDS)
-    fitted = await ContextFitter(engine).fit(messages, context_tokens=context_tokens, reply_tokens=REPLY_TOKENS)
-    room = max(1, context_tokens - len(fitted.prompt))
+async def _stream(speaker: Speaker, messages: list[Message]) -> AsyncIterator[str]:
+    await speaker.engine.wait_until_ready(READY_SECONDS)
+    fitted = await speaker.fitter.fit(messages, context_tokens=speaker.context_tokens, reply_tokens=REPLY_TOKENS)
+    room = max(1, speaker.context_tokens - len(fitted.prompt))
     request = ChatRequest(messages=[ChatMessage(role="user", content="")])
     options = replace(to_sampling(request), max_tokens=min(REPLY_TOKENS, room))
-    async with aclosing(engine.generate(fitted.prompt, options)) as events:
+    async with aclosing(speaker.engine.generate(fitted.prompt, options)) as events:
         async for event in events:
             if isinstance(event, Piece):
                 yield event.text
