@@ -7,6 +7,7 @@ needs no running service and no API token. Nothing is written to disk.
 import asyncio
 import signal
 import sys
+import unicodedata
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -109,6 +110,11 @@ def obey(conversation: Talk, command: str) -> str:
             return f"There is no command {name}.\n{HELP}"
 
 
+def harmless(text: str) -> str:
+    """Take out what would steer the terminal: every control character but tab and line end."""
+    return "".join(character for character in text if character in "\t\n" or unicodedata.category(character) != "Cc")
+
+
 @asynccontextmanager
 async def _questions() -> AsyncIterator[AsyncIterator[str]]:
     """Read lines: edited, with history, in a terminal; plain ones from a pipe."""
@@ -139,11 +145,12 @@ async def _answer(speaker: Speaker, conversation: Talk, question: str, *, consol
     reply: list[str] = []
     try:
         with _ctrl_c_stops() as stopped:
-            async for text in _stream(speaker, messages):
-                reply.append(text)
-                console.out(text, end="", highlight=False)
-                if stopped.is_set():
-                    break
+            async with aclosing(_stream(speaker, messages)) as pieces:
+                async for text in pieces:
+                    reply.append(text)
+                    console.out(harmless(text), end="", highlight=False)
+                    if stopped.is_set():
+                        break
     except PromptTooLongError as error:
         console.print(f"That is too long: {error.prompt_tokens} tokens, the limit is {error.limit_tokens}.")
         return
@@ -154,7 +161,7 @@ async def _answer(speaker: Speaker, conversation: Talk, question: str, *, consol
     conversation.answered(question, "".join(reply))
 
 
-async def _stream(speaker: Speaker, messages: list[Message]) -> AsyncIterator[str]:
+async def _stream(speaker: Speaker, messages: list[Message]) -> AsyncGenerator[str, None]:
     await speaker.engine.wait_until_ready(READY_SECONDS)
     fitted = await speaker.fitter.fit(messages, context_tokens=speaker.context_tokens, reply_tokens=REPLY_TOKENS)
     room = max(1, speaker.context_tokens - len(fitted.prompt))

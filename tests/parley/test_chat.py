@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from parley.chat import Talk, obey
+from parley.chat import Talk, harmless, obey
 from tests.parley.process import environment
 
 ANSWER_SECONDS = 30.0
@@ -124,3 +124,7 @@ def test_a_new_persona_starts_anew() -> None:
 
 def test_an_unknown_command_lists_the_known_ones() -> None:
     assert "/persona" in obey(Talk("x"), "/dance")
+
+
+def test_a_reply_cannot_steer_the_terminal() -> None:
+    assert harmless("a\x1b[2Jb\r\x07\n\tü😀\x9bc") == "a[2Jb\n\tü😀c"
