@@ -29,6 +29,7 @@ from api.contract import (
 )
 from api.errors import from_exception, invalid_field, render, unknown_model
 from api.pipeline import Done, Job
+from api.schemas import check_schema
 from generation.engine import Message, Piece, SamplingOptions
 
 MAX_SEED = 2**32 - 2
@@ -83,6 +84,8 @@ def _take_ignored(body: dict[str, Any]) -> set[str]:
 
 def _to_job(request: web.Request, asked: ChatRequest) -> tuple[Job, list[str]]:
     """Translate to the common form; raises the 404 of an unknown model and the 400 of what cannot be honoured."""
+    if isinstance(asked.format, dict):
+        check_schema(asked.format)
     config = request.app[keys.CONFIG]
     loaded = config.model_name
     if asked.model is not None and asked.model != loaded:

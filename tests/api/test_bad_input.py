@@ -238,3 +238,22 @@ async def test_tokenize_refuses_what_is_neither(service: Service, body: Any) -> 
     status, error, _ = await service.post("/ai/tokenize", body)
     assert status == 400
     check_shape(error, 400, "Invalid request")
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "nonsense"},
+        {"$ref": "#"},
+        {"$ref": "#/$defs/missing"},
+        {"type": "string", "maxLength": 10**12},
+        {"anyOf": [{"type": "integer"}] * 5000},
+        {"allOf": [{"type": "string"}, {"type": "integer"}]},
+    ],
+    ids=lambda schema: str(schema)[:40],
+)
+async def test_a_schema_that_cannot_hold_is_refused_and_the_engine_lives(service: Service, schema: Any) -> None:
+    status, error, _ = await service.post("/ai/chat", {"messages": HELLO, "format": schema})
+    assert status == 400, error
+    assert error["details"][0]["field"] == "format"
+    assert (await service.ask("Hello!"))["done"] is True
