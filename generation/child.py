@@ -8,20 +8,18 @@ The settings, the key among them, arrive as one line of JSON on standard input, 
 other users of the machine could read them. Standard input then stays open: its end means that the parent is gone.
 """
 
-import ctypes
 import json
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NoReturn
 
-_PR_SET_PDEATHSIG = 1
-"""prctl(2): send this process a signal when its parent dies; also after kill -9 of the parent. Linux only."""
+from generation.orphan import die_with_parent, when_orphaned
 
 _LOG_WARNINGS = 2
 """llama.cpp's verbosity: errors and warnings, which is enough to find why a start failed and never shows a prompt."""
@@ -52,28 +50,15 @@ class ChildSettings:
 def main() -> NoReturn:
     """Read the settings and serve until told to stop or orphaned."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _die_with_parent()
+    die_with_parent()
     settings = ChildSettings(**json.loads(sys.stdin.buffer.readline()))
     if settings.server_binary is None:
         _serve_packaged(settings)
     _serve_binary(settings, settings.server_binary)
 
 
-def _die_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def _when_orphaned(end: Callable[[], None]) -> None:
-    """Call `end` when standard input ends: the parent is gone, however it went, on every platform."""
-    # os.read, not sys.stdin: a thread inside of a Python stream would block the interpreter's exit.
-    while os.read(sys.stdin.fileno(), 1024):
-        pass
-    end()
-
-
 def _serve_packaged(settings: ChildSettings) -> NoReturn:
-    threading.Thread(target=_when_orphaned, args=(lambda: os._exit(0),), daemon=True).start()
+    when_orphaned(lambda: os._exit(0))
     import xllamacpp  # noqa: PLC0415 - 100 MB of native code that the operator's own binary does without
 
     params = xllamacpp.CommonParams()
@@ -118,13 +103,13 @@ def _serve_binary(settings: ChildSettings, binary: str) -> NoReturn:
         server = subprocess.Popen(  # noqa: S603 - the operator's own setting
             binary_command(binary, settings, key_file),
             stdin=subprocess.DEVNULL,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509 - no thread has been started yet
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - no thread has been started yet
         )
     except OSError as error:
         print(f"cannot run server binary: {error.strerror}", file=sys.stderr)  # noqa: T201 - read by the parent
         sys.exit(CANNOT_LOAD)
     signal.signal(signal.SIGTERM, lambda *_: server.terminate())
-    threading.Thread(target=_when_orphaned, args=(server.kill,), daemon=True).start()
+    when_orphaned(server.kill)
     status = server.wait()
     sys.exit(status if status >= 0 else 128 - status)
 

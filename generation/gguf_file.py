@@ -57,6 +57,7 @@ class GgufHeader:
     token_kinds: tuple[int, ...]
     tokenizer: str
     adds_space_prefix: bool
+    adds_bos: bool
     chat_template: str | None
 
 
@@ -175,7 +176,8 @@ def _parse(reader: _Reader, path: Path, size_bytes: int) -> GgufHeader:
         tokens=tuple(token for token in tokens if isinstance(token, bytes)),
         token_kinds=tuple(int(kind) for kind in kinds) if isinstance(kinds, list) else (),
         tokenizer=str(values.get("tokenizer.ggml.model", "")),
-        adds_space_prefix=_adds_space_prefix(values),
+        adds_space_prefix=_says(values, "add_space_prefix"),
+        adds_bos=_says(values, "add_bos_token"),
         chat_template=template if isinstance(template, str) else None,
     )
 
@@ -231,9 +233,9 @@ def _per_layer(value: _Value, layers: int) -> list[int]:
     return [_whole(value)] * layers if value is not None else []
 
 
-def _adds_space_prefix(values: Mapping[str, _Value]) -> bool:
-    """SentencePiece vocabularies put a space before a text unless the file says otherwise; others never do."""
-    says = values.get("tokenizer.ggml.add_space_prefix")
+def _says(values: Mapping[str, _Value], key: str) -> bool:
+    """Read a yes or no about the tokenizer; SentencePiece vocabularies mean yes where the file is silent."""
+    says = values.get(f"tokenizer.ggml.{key}")
     return bool(says) if isinstance(says, bool) else values.get("tokenizer.ggml.model") == "llama"
 
 

@@ -33,7 +33,7 @@ _LARGEST_CACHE_MIB = 2048
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LlamaCppConfig:
+class LocalConfig:
     """What the operator chose. `context_tokens` is what one request may use; `slots` requests run at once."""
 
     model_path: Path
@@ -41,15 +41,21 @@ class LlamaCppConfig:
     context_tokens: int
     slots: int
     threads: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LlamaCppConfig(LocalConfig):
+    """With a llama-server of the operator's own, where there is one."""
+
     server_binary: Path | None = None
 
 
-def usable_context(config: LlamaCppConfig, header: GgufHeader) -> int:
+def usable_context(config: LocalConfig, header: GgufHeader) -> int:
     """Tokens of context that one request gets: what was asked for, but no more than the model was trained on."""
     return min(config.context_tokens, header.trained_context or config.context_tokens)
 
 
-def check_memory(config: LlamaCppConfig, header: GgufHeader, *, available_bytes: int) -> None:
+def check_memory(config: LocalConfig, header: GgufHeader, *, available_bytes: int) -> None:
     """Raise `ModelError` when weights and the KV cache of all slots will not fit."""
     needed = header.size_bytes + header.kv_bytes_per_token * usable_context(config, header) * config.slots
     if needed > available_bytes:
@@ -91,6 +97,36 @@ def plan_child(config: LlamaCppConfig, header: GgufHeader, *, socket_path: Path,
         batch_tokens=choose_batch_tokens(header.parameters, threads) if config.server_binary is None else 0,
         cache_mib=choose_cache_mib(int(psutil.virtual_memory().total)),
         server_binary=None if config.server_binary is None else str(config.server_binary),
+    )
+
+
+def check_ctransformers(header: GgufHeader, path: Path) -> None:
+    """Raise `ModelError` for what ctransformers, from September 2023, would refuse, misread or end its process over."""
+    problem = None
+    if header.architecture != "llama":
+        problem = f"its architecture is {header.architecture}, and ctransformers reads llama only"
+    elif header.tokenizer != "llama":
+        problem = f"its tokenizer is {header.tokenizer}, and ctransformers reads llama's (SentencePiece) only"
+    if problem is not None:
+        raise ModelError(f"the model {path} cannot be used: {problem}; set PARLEY_ENGINE=llama.cpp")
+
+
+def plan_ctransformers_child(
+    config: LocalConfig, header: GgufHeader, *, socket_path: Path, api_key: str
+) -> ChildSettings:
+    """Say what the ctransformers child shall do."""
+    threads = choose_threads(header.parameters, config.threads)
+    return ChildSettings(
+        model_path=str(config.model_path.absolute()),
+        socket_path=str(socket_path),
+        api_key=api_key,
+        context_tokens=usable_context(config, header),
+        slots=config.slots,
+        threads=threads,
+        # It processes prompts at half of llama.cpp's pace.
+        batch_tokens=choose_batch_tokens(header.parameters, threads) // 2,
+        cache_mib=0,
+        server_binary=None,
     )
 
 

@@ -11,6 +11,7 @@ import re
 import signal
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
@@ -22,6 +23,11 @@ _WITHHELD = ("DISCORD_", "PARLEY_", "DATABASE_", "HF_", "HUGGING", "LLAMA_", "AI
 """Beginnings of environment names the child does not get: secrets it has no use for, and names that llama.cpp reads as
 settings (`LLAMA_ARG_HOST`, `AIP_MODE`), which would work against the ones given."""
 
+_SPINS = "1000"
+"""How long llama.cpp's threads (OpenMP's, in the package) spin for each other before they sleep. The default, 300,000,
+is ruin on cores shared with anything else: a model of 0.25 billion parameters on two busy cores made 4 tokens/s with it
+and 28 with this. https://gcc.gnu.org/onlinedocs/libgomp/GOMP_005fSPINCOUNT.html"""
+
 _REASONS: Final = (
     (r"unknown model architecture: '([\w.-]{1,40})'", "llama.cpp does not know its architecture, {0}"),
     (r"unknown pre-tokenizer type: '([\w.-]{1,40})'", "llama.cpp does not know its tokenizer, {0}"),
@@ -29,25 +35,39 @@ _REASONS: Final = (
     (r"failed to allocate|unable to allocate|out of memory|bad_alloc|failed to mmap", "there is too little memory"),
     (r"cannot run server binary: ([\w ]{1,60})", "PARLEY_LLAMA_SERVER cannot be run: {0}"),
     (r"(?:invalid argument|unknown argument): ([\w-]{1,40})", "PARLEY_LLAMA_SERVER is too old, it does not know {0}"),
+    (
+        r"ImportError: (lib[\w.+-]{1,40}): cannot open",
+        "the system lacks {0} (on Debian and Ubuntu: apt install libgomp1)",
+    ),
     (r"error while loading shared libraries: ([\w.+-]{1,60})", "PARLEY_LLAMA_SERVER lacks a library, {0}"),
 )
 
 
-class EngineProcess:
-    """A child that runs; made by `spawn`."""
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What to run: the engine's name for people, the module of its child, and what that is told."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    engine: str
+    module: str
+    settings: ChildSettings
+
+
+class EngineProcess:
+    """A child that runs; made by `spawn`. `engine` is its name for people."""
+
+    def __init__(self, process: asyncio.subprocess.Process, engine: str) -> None:
         self._process = process
+        self._engine = engine
         self._tail = bytearray()
         self._reading = asyncio.create_task(self._keep_tail())
 
     @classmethod
-    async def spawn(cls, settings: ChildSettings) -> Self:
+    async def spawn(cls, launch: Launch) -> Self:
         """Start the child and tell it what to do."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "generation.child",
+            launch.module,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
@@ -55,10 +75,10 @@ class EngineProcess:
             # Ctrl-C in the terminal is for the parent, which then lets running replies finish.
             start_new_session=True,
         )
-        child = cls(process)
+        child = cls(process, launch.engine)
         with contextlib.suppress(ConnectionError):
             assert process.stdin is not None
-            process.stdin.write(settings.to_line())
+            process.stdin.write(launch.settings.to_line())
             await process.stdin.drain()
         return child
 
@@ -85,7 +105,7 @@ class EngineProcess:
 
     def explain_end(self) -> str:
         """Say in a phrase why the child ended."""
-        return explain_end(self._tail.decode(errors="replace"), self._process.returncode)
+        return explain_end(self._tail.decode(errors="replace"), self._process.returncode, engine=self._engine)
 
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -98,7 +118,7 @@ class EngineProcess:
             del self._tail[:-_TAIL_BYTES]
 
 
-def explain_end(said: str, status: int | None) -> str:
+def explain_end(said: str, status: int | None, *, engine: str = "llama.cpp") -> str:
     """Say in a phrase why a child ended, from the end of what it logged and its exit status."""
     for pattern, reason in _REASONS:
         if match := re.search(pattern, said):
@@ -106,7 +126,9 @@ def explain_end(said: str, status: int | None) -> str:
     if status in (-signal.SIGKILL, 128 + signal.SIGKILL):
         return "its process was killed, perhaps for want of memory"
     if status == CANNOT_LOAD:
-        return "llama.cpp cannot load it"
+        return f"{engine} cannot load it"
+    if status == -signal.SIGBUS:
+        return "the file is damaged or not whole"
     return f"its process ended with status {status}"
 
 
@@ -114,5 +136,7 @@ def _environment(inherited: Mapping[str, str]) -> dict[str, str]:
     """Pass on what a native library may need, and where this package is found when it is not installed."""
     kept = {name: value for name, value in inherited.items() if not name.startswith(_WITHHELD)}
     root = str(Path(__file__).resolve().parent.parent)
+    if "OMP_WAIT_POLICY" not in kept:
+        kept.setdefault("GOMP_SPINCOUNT", _SPINS)
     kept["PYTHONPATH"] = os.pathsep.join(filter(None, (root, kept.get("PYTHONPATH"))))
     return kept

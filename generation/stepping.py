@@ -22,7 +22,7 @@ from typing import Any, Final
 from generation.candidates import Candidates
 from generation.client import EngineClient
 from generation.end_tokens import EndTokens
-from generation.engine import FinishReason, Finished, Piece, SamplingOptions
+from generation.engine import Finished, FinishReason, Piece, SamplingOptions
 from generation.errors import EngineUnavailableError
 from generation.reference_sampler import ReferenceSampler
 from generation.reply_text import ReplyText
@@ -67,7 +67,7 @@ class _Reply:
         return self._sampler.draw(step.candidates)
 
     def end(self) -> str:
-        """The model has said that it is done."""
+        """Note that the model has said its end; returns the text held back."""
         self.reason = "stop"
         return self.text.finish()
 

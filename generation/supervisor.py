@@ -8,8 +8,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-import shutil
-import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -17,14 +16,10 @@ from time import monotonic
 from generation.client import EngineClient, EngineRefusedError
 from generation.engine import EngineState, EngineStatus
 from generation.errors import EngineUnavailableError, ModelError
-from generation.gguf_file import GgufHeader
-from generation.launch import LlamaCppConfig, plan_child
-from generation.process import EngineProcess
+from generation.private_folder import PrivateFolder
+from generation.process import EngineProcess, Launch
 
 _LOG = logging.getLogger(__name__)
-
-_LONGEST_SOCKET_PATH = 100
-"""Bytes; the kernel's limit is 108 with its end mark, 104 on macOS. See unix(7)."""
 
 _POLL_SECONDS = 0.03
 
@@ -45,16 +40,20 @@ class Timing:
     stop_grace: float = 5.0
 
 
-class Supervisor:
-    """The engine process of one loaded model, restarted whenever it ends."""
+Plan = Callable[[Path, str], Launch]
+"""`(socket path, key) -> what to run`."""
 
-    def __init__(self, config: LlamaCppConfig, header: GgufHeader, *, timing: Timing | None = None) -> None:
-        self._config = config
-        self._header = header
+
+class Supervisor:
+    """The engine process of one loaded model, restarted whenever it ends; `plan` says how each is launched."""
+
+    def __init__(self, plan: Plan, *, model_path: Path, timing: Timing | None = None) -> None:
+        self._plan = plan
+        self._model_path = model_path
         self._timing = timing or Timing()
         self._status = EngineStatus(EngineState.STARTING, "the model is loading")
         self._changed = asyncio.Condition()
-        self._folder: Path | None = None
+        self._folder: PrivateFolder | None = None
         self._launches = 0
         self._process: EngineProcess | None = None
         self._client: EngineClient | None = None
@@ -82,7 +81,7 @@ class Supervisor:
 
         Raises `ModelError` when it does not come up.
         """
-        self._folder = _make_private_folder()
+        self._folder = PrivateFolder()
         try:
             await self._launch()
         except BaseException:
@@ -99,7 +98,7 @@ class Supervisor:
         await self._enter(EngineState.STOPPED, "the model is stopped")
         await self._discard(grace_seconds=self._timing.stop_grace)
         if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.close()
             self._folder = None
 
     async def wait_until_ready(self, timeout_seconds: float) -> None:
@@ -122,10 +121,9 @@ class Supervisor:
         assert self._folder is not None
         self._launches += 1
         # A name of its own each time: a socket file left by a killed engine would make the next start fail.
-        socket_path = self._folder / f"{self._launches}.sock"
+        socket_path = self._folder.path / f"{self._launches}.sock"
         api_key = secrets.token_urlsafe(32)
-        settings = plan_child(self._config, self._header, socket_path=socket_path, api_key=api_key)
-        self._process = await EngineProcess.spawn(settings)
+        self._process = await EngineProcess.spawn(self._plan(socket_path, api_key))
         self._client = EngineClient(socket_path, api_key)
         answering = asyncio.create_task(_answer_once(self._client))
         ending = asyncio.create_task(self._process.wait())
@@ -136,7 +134,7 @@ class Supervisor:
             if answering in done:
                 await answering
             elif ending in done:
-                raise ModelError(f"the model {self._config.model_path} cannot be used: {self._process.explain_end()}")
+                raise ModelError(f"the model {self._model_path} cannot be used: {self._process.explain_end()}")
             else:
                 raise ModelError(f"the model did not answer within {self._timing.start_deadline:.0f} s of its start")
         finally:
@@ -220,13 +218,3 @@ async def _cancel(*tasks: asyncio.Task[None]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _make_private_folder() -> Path:
-    """Make a folder only we can enter, at a path short enough for a Unix socket."""
-    for parent in (tempfile.gettempdir(), "/tmp"):  # noqa: S108 - mkdtemp makes it private
-        folder = Path(tempfile.mkdtemp(prefix="parley-", dir=parent))
-        if len(str(folder)) + len("/999999.sock") <= _LONGEST_SOCKET_PATH:
-            return folder
-        folder.rmdir()
-    raise ModelError("no temporary folder with a short path was found; set TMPDIR to one, such as /tmp")
