@@ -19,6 +19,10 @@ from models.tokenizer import CHAT_TEMPLATE, END, MARKERS
 
 PATH: Final = Path(__file__).with_name("demo.gguf")
 NAME: Final = "Parley Demo"
+CONTEXT: Final = 4096
+"""Tokens, twice the longest block of training: beyond 2,048 it still answers, less surely (see README.md), and Parley's
+default context can be tried on it."""
+
 DESCRIPTION: Final = "A three-million-parameter model for trying Parley out. It knows a small world of its own."
 
 _LAYER_NAMES: Final = {
@@ -58,7 +62,7 @@ def _add_shape(writer: gguf.GGUFWriter, shape: Shape) -> None:
     writer.add_file_type(LlamaFileType.MOSTLY_Q8_0)
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
     writer.add_vocab_size(shape.vocabulary)
-    writer.add_context_length(shape.context)
+    writer.add_context_length(CONTEXT)
     writer.add_embedding_length(shape.width)
     writer.add_block_count(shape.layers)
     writer.add_feed_forward_length(shape.feed_forward)

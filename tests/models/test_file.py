@@ -42,7 +42,7 @@ def test_its_metadata(model: GGUFReader) -> None:
     assert value(model, "general.architecture") == "llama"
     assert value(model, "general.name") == "Parley Demo"
     assert value(model, "general.license") == "mit"
-    assert value(model, "llama.context_length") == 2048
+    assert value(model, "llama.context_length") == 4096
     assert value(model, "tokenizer.ggml.model") == "llama"
     assert value(model, "tokenizer.ggml.add_space_prefix") is False
     assert value(model, "tokenizer.ggml.add_bos_token") is True
