@@ -42,7 +42,7 @@ def create_app(
         deadline_seconds=config.reply_deadline_seconds,
     )
     app[keys.METRICS] = Metrics(engine=engine, queue=queue)
-    app[keys.DOCUMENT] = build_document(ROUTES, config.public_url)
+    app[keys.DOCUMENT] = build_document(ROUTES, config.public_url, config.abilities)
     app[keys.STARTED_AT] = int(clock.now().timestamp())
     for route in ROUTES:
         app.router.add_route(route.method, route.path, route.handler)

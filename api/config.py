@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from generation.abilities import Abilities
+
 REPLY_DEADLINE_SECONDS = 600.0
 """A reply that takes longer is a 504. A 128-token reply of an 8-billion-parameter model on two cores, behind a full
 queue, stays well below it."""
@@ -17,6 +19,7 @@ class ApiConfig:
 
     service_token: str = field(repr=False)
     model_name: str
+    abilities: Abilities
     public_url: str
     daily_calls: int
     context_tokens: int

@@ -12,6 +12,7 @@ from typing import Any
 from aiohttp import web
 
 from api import keys
+from api.abilities import check_abilities
 from api.allowance import Call
 from api.body import read_object, validate
 from api.contract import (
@@ -27,7 +28,7 @@ from api.contract import (
     Usage,
     UsageReply,
 )
-from api.errors import from_exception, invalid_field, render, unknown_model
+from api.errors import from_exception, render, unknown_model
 from api.pipeline import Done, Job
 from api.schemas import check_schema
 from generation.engine import Message, Piece, SamplingOptions
@@ -90,10 +91,8 @@ def _to_job(request: web.Request, asked: ChatRequest) -> tuple[Job, list[str]]:
     loaded = config.model_name
     if asked.model is not None and asked.model != loaded:
         raise unknown_model(asked.model, loaded)
-    if asked.tfs_z < 1:
-        raise invalid_field(
-            "tfs_z", "the llama.cpp engine has no tail-free sampling; use 1, or top_p, min_p, typical_p"
-        )
+    sampling = to_sampling(asked)
+    check_abilities(sampling, config.abilities)
     limit = config.context_tokens
     warnings = []
     if asked.num_ctx > limit and "num_ctx" in asked.model_fields_set:
@@ -102,7 +101,7 @@ def _to_job(request: web.Request, asked: ChatRequest) -> tuple[Job, list[str]]:
         messages=[Message(message.role, message.content) for message in asked.messages],
         context_tokens=min(asked.num_ctx, limit),
         reply_tokens=min(asked.num_predict, MAX_INT32),
-        sampling=to_sampling(asked),
+        sampling=sampling,
     )
     return job, warnings
 

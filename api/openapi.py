@@ -11,8 +11,10 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from api.abilities import describe
 from api.contract import ChatPiece, ErrorReply, Health
 from api.routes import JSON, Route
+from generation.abilities import Abilities
 
 NDJSON = "application/x-ndjson"
 
@@ -30,8 +32,8 @@ _DESCRIPTION = (
 )
 
 
-def build_document(routes: Iterable[Route], public_url: str) -> dict[str, Any]:
-    """Build the whole document; `public_url` is the address people see."""
+def build_document(routes: Iterable[Route], public_url: str, abilities: Abilities) -> dict[str, Any]:
+    """Build the whole document; `public_url` is the address people see, `abilities` the loaded engine's."""
     rows = list(routes)
     schemas = _schemas(rows)
     paths: dict[str, dict[str, Any]] = {}
@@ -40,6 +42,7 @@ def build_document(routes: Iterable[Route], public_url: str) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "Parley", "version": version("parley"), "description": _DESCRIPTION},
+        "x-engine": {"name": abilities.engine, "notes": list(describe(abilities))},
         "servers": [{"url": public_url}],
         "paths": paths,
         "components": {

@@ -21,7 +21,7 @@ Scores = NDArray[np.float64]
 _FLAT = 1e-6
 """A sum of second derivatives below this is a straight line: llama.cpp then weighs all alike."""
 
-_COLDEST = 1e-6
+COLDEST = 1e-6
 """Dividing by less overflows, and tells apart only tokens that are equal in every practical sense."""
 
 
@@ -147,6 +147,6 @@ def keep_min_p(ranked: Candidates, p: float) -> Candidates:
 
 def heat(ranked: Candidates, temperature: float) -> Candidates:
     """Divide scores by the temperature; 0, or next to it, leaves the likeliest token alone."""
-    if temperature < _COLDEST:
+    if temperature < COLDEST:
         return ranked.at(slice(1))
     return Candidates(ranked.ids, ranked.scores / temperature)

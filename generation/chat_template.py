@@ -42,16 +42,33 @@ class ChatTemplate:
             raise TemplateFailedError from error
 
     def render(self, messages: Sequence[Mapping[str, str]]) -> str:
-        """Render a conversation up to where the assistant begins to speak.
+        """Render a conversation up to where the assistant begins to speak, or goes on where it spoke last.
 
         Raises `TemplateFailedError` when the template refuses, or cannot cope with, these messages.
         """
+        # As llama.cpp's server does: a last message of the assistant is the beginning of its reply.
+        *earlier, last = messages
+        is_begun = last["role"] == "assistant"
         try:
-            return self._template.render(
-                messages=messages, add_generation_prompt=True, enable_thinking=False, tools=None, **self._names
+            rendered = self._template.render(
+                messages=earlier if is_begun else messages,
+                add_generation_prompt=True,
+                enable_thinking=False,
+                tools=None,
+                **self._names,
             )
         except (jinja2.TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
             raise TemplateFailedError from error
+        return rendered + last["content"] if is_begun else rendered
+
+
+def is_template(source: str | None) -> bool:
+    """Say whether a model's template can be read at all; none is none to fail."""
+    try:
+        ChatTemplate(source, bos="", eos="")
+    except TemplateFailedError:
+        return False
+    return True
 
 
 def _to_json(value: object, indent: int | None = None) -> str:

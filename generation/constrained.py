@@ -1,7 +1,7 @@
 """Holds a reply to a JSON Schema, token by token, for engines that compute logits only.
 
-The work is done by llguidance, the library that the packaged llama.cpp is built with too. Imported in the engine's
-child process only. Owns: which tokens a schema allows next. Does not own: the draw.
+The work is done by llguidance, the library that the packaged llama.cpp is built with too. Owns: which tokens a schema
+allows next, and whether it allows any. Does not own: the draw.
 
 https://github.com/guidance-ai/llguidance
 """
@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
 from numpy.typing import NDArray
+
+_TRIED_STEPS = 3
 
 
 class SchemaUnusableError(Exception):
@@ -75,18 +77,26 @@ class Constrainer:
     def start(self, schema: Mapping[str, Any]) -> Constraint:
         """Begin a reply; raises `SchemaUnusableError`."""
         try:
-            # One space after a comma or colon, or none, and no other white space: a model that may put more runs on in
-            # it. The separators are regular expressions.
-            grammar = LLMatcher.grammar_from_json_schema(
-                json.dumps(schema),
-                overrides={"whitespace_flexible": False, "item_separator": ", ?", "key_separator": ": ?"},
-            )
+            grammar = LLMatcher.grammar_from_json_schema(json.dumps(schema))
         except ValueError as error:
             raise SchemaUnusableError from error
         matcher = LLMatcher(self._tokenizer, grammar, log_level=0)
         if matcher.is_error():
             raise SchemaUnusableError
-        constraint = Constraint(matcher, self._vocabulary_size)
-        if not constraint.allowed().any():
-            raise SchemaUnusableError
-        return constraint
+        self._try_start(Constraint(matcher.deep_copy(), self._vocabulary_size))
+        return Constraint(matcher, self._vocabulary_size)
+
+    def _try_start(self, constraint: Constraint) -> None:
+        """Go a few steps: a schema that forces nesting without end fails with its first token, not before."""
+        for _ in range(_TRIED_STEPS):
+            allowed = np.flatnonzero(constraint.allowed())
+            if not len(allowed):
+                raise SchemaUnusableError
+            constraint.accept(int(allowed[0]))
+            if constraint.is_complete:
+                return
+
+
+def make_byte_constrainer() -> Constrainer:
+    """Make one over bytes, to find out whether a schema is usable at all where the vocabulary lies with a server."""
+    return Constrainer([*(bytes([byte]) for byte in range(256)), b""], [256], lambda text: list(text.encode()))

@@ -14,7 +14,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
@@ -172,8 +172,12 @@ class ChildServer:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         async with aclosing(self._events(reply)) as events:
-            async for event in events:
-                await response.write(b"data: " + json.dumps(event).encode() + b"\n\n")
+            try:
+                async for event in events:
+                    await _send(response, event)
+            except SchemaUnusableError:
+                # Some schemas prove too much for the library only on the way.
+                await _send(response, _error("the schema cannot be enforced", 400))
         await response.write_eof()
         return response
 
@@ -183,7 +187,15 @@ class ChildServer:
 
 
 def _refuse(message: str, *, status: int = 400) -> web.Response:
-    return web.json_response({"error": {"code": status, "message": message}}, status=status)
+    return web.json_response(_error(message, status), status=status)
+
+
+def _error(message: str, status: int) -> dict[str, Any]:
+    return {"error": {"code": status, "message": message}}
+
+
+async def _send(response: web.StreamResponse, event: Mapping[str, Any]) -> None:
+    await response.write(b"data: " + json.dumps(event).encode() + b"\n\n")
 
 
 def main() -> NoReturn:

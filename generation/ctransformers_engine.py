@@ -12,7 +12,7 @@ from generation.engine import Finished, Piece, SamplingOptions
 from generation.gguf_file import GgufHeader
 from generation.launch import check_ctransformers, plan_ctransformers_child
 from generation.process import Launch
-from generation.sampling import completion_body
+from generation.sampling import completion_body, tightened
 from generation.served_engine import ServedEngine, stream_reply
 from generation.vocabulary import Tokenize
 
@@ -32,6 +32,6 @@ class CTransformersEngine(ServedEngine):
 
     async def _reply(self, prompt: Sequence[int], options: SamplingOptions) -> AsyncGenerator[Piece | Finished, None]:
         body = completion_body(prompt, options, context_tokens=self._context_tokens) | {"tfs_z": options.tfs_z}
-        async with aclosing(stream_reply(self._client, body)) as events:
+        async with aclosing(stream_reply(self._client, tightened(body))) as events:
             async for event in events:
                 yield event

@@ -28,6 +28,12 @@ _MOST_ENTRIES = 1 << 24
 """More entries than any real file has; a damaged header must not make us loop for minutes."""
 _MOST_DIMENSIONS = 8
 _MOST_LAYERS = 10_000
+_BLOCKS: Mapping[int, tuple[int, int]] = {
+    0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34), 9: (32, 36), 10: (256, 84),
+    11: (256, 110), 12: (256, 144), 13: (256, 176), 14: (256, 210), 15: (256, 292), 30: (1, 2),
+}  # fmt: skip
+"""Weights and bytes of a block, by tensor type: floats, the plain quantizations and the K ones. See ggml.h."""
+_UNKNOWN_BLOCK = (1, 0)
 _KEPT_ARRAYS = ("tokenizer.ggml.tokens", "tokenizer.ggml.token_type")
 
 _Value = int | float | bool | str | list[int] | list[bytes] | None
@@ -194,8 +200,11 @@ def _read_values(reader: _Reader, count: int) -> dict[str, _Value]:
 
 
 def _read_tensor_infos(reader: _Reader, count: int) -> int:
-    """Count the weights, and see that the file reaches at least to where its last tensor begins."""
-    parameters, last_offset = 0, 0
+    """Count the weights, and see that the file reaches to the end of its last tensor.
+
+    ctransformers reads what lies beyond a file's end without a word.
+    """
+    parameters, end = 0, 0
     for _ in range(count):
         reader.string()
         dimensions = reader.count("I")
@@ -205,9 +214,9 @@ def _read_tensor_infos(reader: _Reader, count: int) -> int:
         for _ in range(dimensions):
             weights *= int(reader.scalar("Q"))
         parameters += weights
-        reader.scalar("I")
-        last_offset = max(last_offset, int(reader.scalar("Q")))
-    reader.skip(last_offset + 1 if count else 0)
+        block_weights, block_bytes = _BLOCKS.get(int(reader.scalar("I")), _UNKNOWN_BLOCK)
+        end = max(end, int(reader.scalar("Q")) + max(1, weights // block_weights * block_bytes))
+    reader.skip(end)
     return parameters
 
 

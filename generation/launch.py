@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from generation.chat_template import is_template
 from generation.child import ChildSettings
 from generation.errors import ModelError
 from generation.gguf_file import GgufHeader
@@ -107,6 +108,8 @@ def check_ctransformers(header: GgufHeader, path: Path) -> None:
         problem = f"its architecture is {header.architecture}, and ctransformers reads llama only"
     elif header.tokenizer != "llama":
         problem = f"its tokenizer is {header.tokenizer}, and ctransformers reads llama's (SentencePiece) only"
+    elif not is_template(header.chat_template):
+        problem = "its chat template cannot be read"
     if problem is not None:
         raise ModelError(f"the model {path} cannot be used: {problem}; set PARLEY_ENGINE=llama.cpp")
 

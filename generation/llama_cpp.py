@@ -4,19 +4,20 @@ Owns: what is asked of that server. Does not own: what every local engine does (
 (`sampling.py`), whether a JSON Schema is usable (`constraint.py`), tail-free sampling (`stepping.py`).
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
+from generation.constrained import Constrainer, SchemaUnusableError, make_byte_constrainer
 from generation.constraint import CANNOT_CONSTRAIN, SchemaProbe
-from generation.end_tokens import EndTokens
 from generation.engine import Finished, Piece, SamplingOptions
 from generation.errors import EngineUnavailableError, FormatRefusedError
 from generation.gguf_file import GgufHeader
 from generation.launch import LlamaCppConfig, plan_child
 from generation.process import Launch
-from generation.sampling import completion_body
+from generation.sampling import completion_body, tightened
 from generation.served_engine import ServedEngine, stream_reply
 from generation.stepping import Stepper, needs_stepping
 from generation.supervisor import Timing
@@ -33,6 +34,8 @@ class LlamaCppEngine(ServedEngine):
         self._config = config
         self._probe: SchemaProbe | None = None
         self._stepper: Stepper | None = None
+        # A server of the operator's own may constrain with something else, which knows other schemas.
+        self._constrainer = make_byte_constrainer() if config.server_binary is None else None
 
     def _check(self, header: GgufHeader) -> None:
         """Leave it to llama.cpp, which knows more architectures each week."""
@@ -43,7 +46,7 @@ class LlamaCppEngine(ServedEngine):
 
     def _prepare(self, header: GgufHeader, tokenize: Tokenize) -> None:
         self._probe = SchemaProbe(tokenize)
-        self._stepper = Stepper(EndTokens(header), context_tokens=self._context_tokens)
+        self._stepper = Stepper(header, context_tokens=self._context_tokens)
 
     async def _reply(self, prompt: Sequence[int], options: SamplingOptions) -> AsyncGenerator[Piece | Finished, None]:
         async with aclosing(await self._choose_path(prompt, options)) as events:
@@ -61,6 +64,8 @@ class LlamaCppEngine(ServedEngine):
                 raise FormatRefusedError(_NOT_TOGETHER)
             return self._stepper.generate(self._client, prompt, options)
         body = completion_body(prompt, options, context_tokens=self._context_tokens)
+        if self._config.server_binary is None:
+            body = tightened(body)
         return stream_reply(self._client, body, probed=await self._probe_schema(body))
 
     async def _probe_schema(self, body: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -68,7 +73,17 @@ class LlamaCppEngine(ServedEngine):
         if "json_schema" not in body:
             return None
         assert self._probe is not None
+        if self._constrainer is not None:
+            await _require_usable(self._constrainer, body["json_schema"])
         is_enforced, event = await self._probe.check(self._client, body)
         if not is_enforced:
             raise FormatRefusedError(CANNOT_CONSTRAIN)
         return event
+
+
+async def _require_usable(constrainer: Constrainer, schema: Mapping[str, Any]) -> None:
+    """Refuse what fails with the first token: the server would then go on without a constraint."""
+    try:
+        await asyncio.to_thread(constrainer.start, schema)
+    except SchemaUnusableError:
+        raise FormatRefusedError(CANNOT_CONSTRAIN) from None

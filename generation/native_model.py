@@ -63,12 +63,20 @@ class NativeModel:
         """Compute up to so many tokens more of a text; returns whether all of it is computed now."""
         start = self.count_cached(tokens)
         end = min(len(tokens), start + at_most)
-        batch = (ctypes.c_int * (end - start))(*tokens[start:end])
         self._computed = list(tokens[:start])
-        if not self._model.ctransformers_llm_batch_eval(batch, end - start, start, at_most, self._threads):
-            raise MemoryError("the native library could not compute")
-        self._computed = list(tokens[:end])
+        self._extend(tokens[start:end])
         return end == len(tokens)
+
+    def compute_next(self, token: int) -> None:
+        """Compute one token more of the text that is computed."""
+        self._extend([token])
+
+    def _extend(self, tokens: Sequence[int]) -> None:
+        count, done = len(tokens), len(self._computed)
+        batch = (ctypes.c_int * count)(*tokens)
+        if not self._model.ctransformers_llm_batch_eval(batch, count, done, count, self._threads):
+            raise MemoryError("the native library could not compute")
+        self._computed += tokens
 
     def get_logits(self) -> NDArray[np.float32]:
         """Copy the logits after the last computed token, shape (vocabulary,)."""

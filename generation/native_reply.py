@@ -60,6 +60,7 @@ class Reply:
         self._context = context
         self._vocabulary = vocabulary
         self._constraint = constraint
+        # The last of them is not computed yet, unless it is the prompt's.
         self._tokens = list(job.prompt)
         self._prompt_count = len(job.prompt)
         self._most_tokens = most_tokens
@@ -86,7 +87,8 @@ class Reply:
 
     def step(self) -> dict[str, Any]:
         """Produce a token and return its event; the prompt has been computed."""
-        self._context.compute(self._tokens, at_most=1)
+        if len(self._tokens) > self._prompt_count:
+            self._context.compute_next(self._tokens[-1])
         token = self._sampler.draw(self._candidates())
         self._tokens.append(token)
         if token in self._vocabulary.ends and not self._ignores_ends:

@@ -6,15 +6,18 @@ Parley's and change between releases. Does not own: defaults and ranges (`api/co
 Facts about the server: https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
+from generation.candidates import COLDEST
 from generation.engine import SamplingOptions
 
 SEEDS = 2**32 - 1
 """Seeds the server tells apart: 2**32 - 1 itself means "draw one"."""
 
 _MOST_INT = 2**31 - 1
+
+_TIGHT_JSON: Final = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 
 SAMPLERS = ("penalties", "dry", "top_n_sigma", "top_k", "typ_p", "top_p", "min_p", "xtc", "temperature")
 """llama.cpp's own order, said explicitly: penalties see the model's untouched scores, the cuts work on what they leave,
@@ -35,7 +38,8 @@ def completion_body(prompt: Sequence[int], options: SamplingOptions, *, context_
         "return_progress": True,
         "cache_prompt": True,
         "n_predict": min(options.max_tokens, context_tokens),
-        "temperature": options.temperature,
+        # Single precision overflows below; the reference takes it for greedy too.
+        "temperature": options.temperature if options.temperature >= COLDEST else 0.0,
         "top_k": min(options.top_k, _MOST_INT),
         "top_p": options.top_p,
         "min_p": options.min_p,
@@ -63,3 +67,15 @@ def completion_body(prompt: Sequence[int], options: SamplingOptions, *, context_
         # After the JSON's end only the model's own end is allowed; without it, llama.cpp goes on with anything.
         body["ignore_eos"] = False
     return body
+
+
+def tightened(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Allow a schema's reply one space after a comma or colon, and no other white space: a model may put any runs on.
+
+    In the words of llguidance, with which the packaged llama.cpp and the ctransformers engine constrain; a server of
+    the operator's own, which may not know them, never lets white space run on.
+    https://github.com/guidance-ai/llguidance/blob/main/docs/json_schema.md
+    """
+    if "json_schema" not in body:
+        return dict(body)
+    return {**body, "json_schema": {**body["json_schema"], "x-guidance": _TIGHT_JSON}}

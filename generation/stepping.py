@@ -24,11 +24,18 @@ from generation.client import EngineClient
 from generation.end_tokens import EndTokens
 from generation.engine import Finished, FinishReason, Piece, SamplingOptions
 from generation.errors import EngineUnavailableError
+from generation.gguf_file import GgufHeader
 from generation.reference_sampler import ReferenceSampler
 from generation.reply_text import ReplyText
 from generation.sampling import completion_body
 
 MOST_CANDIDATES: Final = 1024
+
+_BOOSTS: Final = (0.0, 16.0, 32.0, 48.0, 64.0)
+"""Added to a logit. Even the last leaves the others' probabilities within single precision, at e**-64 and above."""
+
+_PLAIN_TOKENS = 2048
+"""Enough that a few are in no penalty's window."""
 
 _NANOSECONDS_PER_MILLISECOND = 1_000_000
 
@@ -44,8 +51,6 @@ class _Step:
 
     candidates: Candidates
     pieces: Mapping[int, bytes]
-    cached_tokens: int
-    prompt_duration_ns: int
 
 
 class _Reply:
@@ -57,8 +62,8 @@ class _Reply:
         self.reason: FinishReason | None = None
         self.text = ReplyText(options.stop)
         self._most_tokens = most_tokens
-        # The server has applied these already.
-        remaining = replace(options, top_k=0, repeat_penalty=1.0, presence_penalty=0.0, frequency_penalty=0.0)
+        # The server has applied these already; top-k again, for the token beyond it that a boost needs.
+        remaining = replace(options, repeat_penalty=1.0, presence_penalty=0.0, frequency_penalty=0.0)
         self._sampler = ReferenceSampler(remaining, previous=(), vocabulary_size=0)
 
     def draw(self, step: _Step) -> int:
@@ -86,8 +91,9 @@ class _Reply:
 class Stepper:
     """Draws replies token by token from one loaded model."""
 
-    def __init__(self, end_tokens: EndTokens, *, context_tokens: int) -> None:
-        self._end_tokens = end_tokens
+    def __init__(self, header: GgufHeader, *, context_tokens: int) -> None:
+        self._end_tokens = EndTokens(header)
+        self._plain = _find_plain(header)
         self._context_tokens = context_tokens
 
     async def generate(
@@ -99,12 +105,10 @@ class Stepper:
         """
         reply = _Reply(prompt, options, most_tokens=min(options.max_tokens, self._context_tokens - len(prompt)))
         body = self._body(prompt, options)
-        first: _Step | None = None
-        began = 0
+        timings = await _compute_prompt(client, body)
+        began = perf_counter_ns()
         while reply.reason is None:
-            step = await _fetch_step(client, {**body, "prompt": reply.tokens})
-            if first is None:
-                first, began = step, perf_counter_ns()
+            step = await _fetch_step(client, {**body, "prompt": reply.tokens}, plain=self._choose_plain(reply.tokens))
             token = reply.draw(step)
             if await self._end_tokens.contains(token, client=client, prompt=reply.tokens):
                 text = reply.end()
@@ -112,46 +116,63 @@ class Stepper:
                 text = reply.say(token, step.pieces[token])
             if text:
                 yield Piece(text, reply.count)
-        assert first is not None
         yield Finished(
             reason=reply.reason,
             prompt_tokens=len(prompt),
             completion_tokens=reply.count,
-            cached_tokens=first.cached_tokens,
-            prompt_duration_ns=first.prompt_duration_ns,
+            cached_tokens=timings["cache_n"],
+            prompt_duration_ns=round(timings["prompt_ms"] * _NANOSECONDS_PER_MILLISECOND),
             completion_duration_ns=perf_counter_ns() - began,
         )
+
+    def _choose_plain(self, tokens: Sequence[int]) -> int:
+        said = set(tokens)
+        return next((token for token in self._plain if token not in said), self._plain[0] if self._plain else 0)
 
     def _body(self, prompt: Sequence[int], options: SamplingOptions) -> dict[str, Any]:
         count = min(options.top_k, MOST_CANDIDATES) if options.top_k > 0 else MOST_CANDIDATES
         return completion_body(prompt, options, context_tokens=self._context_tokens) | {
             "n_predict": 1,
             "samplers": ["penalties", "top_k"],
-            "top_k": count,
-            "n_probs": count,
+            "top_k": count + 1,
+            "n_probs": count + 1,
             "post_sampling_probs": True,
             "stop": [],
         }
 
 
-async def _fetch_step(client: EngineClient, body: Mapping[str, Any]) -> _Step:
-    found: list[Mapping[str, Any]] = []
-    async with aclosing(client.stream("/completion", body)) as events:
+async def _compute_prompt(client: EngineClient, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Have the prompt computed and return how long that took; hanging up stops it."""
+    async with aclosing(client.stream("/completion", {**body, "n_predict": 0, "n_probs": 0})) as events:
         async for event in events:
-            for place in event.get("completion_probabilities", ()):
-                found = place["top_probs"]
             if event.get("stop"):
-                return _read_step(found, event["timings"])
+                timings: Mapping[str, Any] = event["timings"]
+                return timings
     raise EngineUnavailableError("the model stopped during the reply")
 
 
-def _read_step(found: Sequence[Mapping[str, Any]], timings: Mapping[str, Any]) -> _Step:
+async def _fetch_step(client: EngineClient, body: Mapping[str, Any], *, plain: int) -> _Step:
+    """Fetch what may come next; `plain` is a token of whole characters that penalties do not touch.
+
+    The server names no candidates when the token that it draws itself ends inside of a character. Then `plain` is made
+    likelier until the server draws that one, and its probability is put right again here.
+    """
+    for boost in _BOOSTS:
+        biased = {**body, "stream": False, "logit_bias": [[plain, boost]] if boost else []}
+        # Not streamed: one step is soon over, so it does not matter that the server would not notice a hang-up.
+        places = (await client.post("/completion", biased)).get("completion_probabilities")
+        if places:
+            return _read_step(places[0]["top_probs"], plain=plain, boost=boost)
+    raise EngineUnavailableError("the model named no token to go on with")
+
+
+def _read_step(found: Sequence[Mapping[str, Any]], *, plain: int, boost: float) -> _Step:
     possible = [entry for entry in found if entry["prob"] > 0]
-    if not possible:
-        raise EngineUnavailableError("the model named no token to go on with")
-    return _Step(
-        Candidates.from_pairs([entry["id"] for entry in possible], [math.log(entry["prob"]) for entry in possible]),
-        {entry["id"]: bytes(entry["bytes"]) for entry in possible},
-        cached_tokens=timings["cache_n"],
-        prompt_duration_ns=round(timings["prompt_ms"] * _NANOSECONDS_PER_MILLISECOND),
-    )
+    ids = [entry["id"] for entry in possible]
+    scores = [math.log(entry["prob"]) - (boost if entry["id"] == plain else 0) for entry in possible]
+    return _Step(Candidates.from_pairs(ids, scores), {entry["id"]: bytes(entry["bytes"]) for entry in possible})
+
+
+def _find_plain(header: GgufHeader) -> list[int]:
+    """Find ordinary tokens of a few letters each."""
+    return [token for token, text in enumerate(header.tokens) if text.isalpha() and text.isascii()][:_PLAIN_TOKENS]

@@ -10,10 +10,12 @@ from dataclasses import dataclass, replace
 
 from rich.console import Console
 
+from api.abilities import describe
 from api.contract import ChatMessage, ChatRequest
 from api.native import to_sampling
 from bot.errors import DiscordLoginError
 from bot.runner import check_login
+from generation.abilities import ABILITIES
 from generation.engine import Message, Piece
 from generation.errors import GenerationError
 from parley.lifetime import bot_config
@@ -53,6 +55,7 @@ async def check() -> AsyncIterator[Finding]:
     yield Finding("settings", is_good=True, advice="every name and value is known")
     yield await _try("database", lambda: _check_database(settings))
     yield await _try("model", lambda: _check_model(settings))
+    yield Finding("engine", is_good=True, advice=" ".join([settings.engine, *describe(ABILITIES[settings.engine])]))
     yield await _try("Discord", lambda: _check_discord(settings))
 
 

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from api.app import create_app
 from api.config import ApiConfig
+from generation.abilities import ABILITIES
 from generation.engine import Engine
 from parley.failure import FailureError
 from parley.model_file import ChosenModel
@@ -31,6 +32,7 @@ class HttpService:
         config = ApiConfig(
             service_token=service_token,
             model_name=model.name,
+            abilities=ABILITIES[settings.engine],
             public_url=settings.public_url or self.url,
             daily_calls=settings.daily_calls,
             context_tokens=model.context_tokens,

@@ -1,19 +1,24 @@
 """Which model file the settings mean, and the engine that loads it."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from generation.ctransformers_engine import CTransformersEngine
 from generation.engine import Engine
 from generation.errors import ModelError
 from generation.gguf_file import read_gguf_header
 from generation.hub import fetch_model
 from generation.launch import LlamaCppConfig, usable_context
 from generation.llama_cpp import LlamaCppEngine
+from generation.served_engine import ServedEngine
 from parley.demo_model import DEMO_NAME, demo_path
 from parley.settings import MODEL_DEMO, Settings
 
 HUB_PREFIX = "hf:"
+
+ENGINES: Mapping[str, type[ServedEngine]] = {"llama.cpp": LlamaCppEngine, "ctransformers": CTransformersEngine}
 
 DOWNLOADS = Path("data/models")
 """Where downloaded models are kept, beside the database's default place."""
@@ -78,6 +83,5 @@ def find_downloads() -> dict[str, Path]:
 
 
 def create_engine(settings: Settings, model: ChosenModel) -> Engine:
-    """Make the engine; nothing is started yet."""
-    assert settings.engine == "llama.cpp", "the settings refuse every other"
-    return LlamaCppEngine(model.config)
+    """Make the engine that `PARLEY_ENGINE` names; nothing is started yet."""
+    return ENGINES[settings.engine](model.config)

@@ -150,8 +150,8 @@ class Settings(BaseSettings):
             raise ValueError("PARLEY_ENGINE is remote but PARLEY_ENGINE_URL is not set; set its address")
         if self.llama_server is not None and self.engine != "llama.cpp":
             raise ValueError("PARLEY_LLAMA_SERVER needs PARLEY_ENGINE=llama.cpp; unset one of them")
-        if self.engine != "llama.cpp":
-            raise ValueError("PARLEY_ENGINE: only llama.cpp is in this version yet; leave it out")
+        if self.engine == "remote":
+            raise ValueError("PARLEY_ENGINE: remote is not in this version yet; use llama.cpp or ctransformers")
         if self.lora is not None:
             raise ValueError("PARLEY_LORA is not in this version yet; leave it out")
         if self.discord_client_secret is not None:

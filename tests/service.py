@@ -11,6 +11,7 @@ from aiohttp import web
 
 from api.app import create_app
 from api.config import ApiConfig
+from generation.abilities import LLAMA_CPP
 from generation.engine import Engine
 from storage.clock import Clock, SystemClock
 from storage.conversations import Conversations
@@ -90,6 +91,7 @@ async def running_service(
     settings: dict[str, Any] = {
         "service_token": SERVICE_TOKEN,
         "model_name": MODEL_NAME,
+        "abilities": LLAMA_CPP,
         "public_url": "http://127.0.0.1:8080",
         "daily_calls": 1000,
         "context_tokens": 4096,

@@ -4,11 +4,14 @@ import io
 import json
 import logging
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.service import Service
+from generation.abilities import LLAMA_CPP, Abilities
+from generation.engine import Engine
+from tests.service import Service, running_service
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -129,11 +132,21 @@ async def test_an_option_given_twice_with_two_values_is_refused(service: Service
     assert [detail["field"] for detail in error["details"]] == ["top_k"]
 
 
-async def test_tail_free_sampling_is_refused_not_ignored(service: Service) -> None:
-    status, error, _ = await service.post("/ai/chat", {"messages": HELLO, "tfs_z": 0.5})
+async def test_options_that_cannot_be_combined_are_refused_by_name(service: Service) -> None:
+    status, error, _ = await service.post("/ai/chat", {"messages": HELLO, "tfs_z": 0.5, "format": "json"})
     assert status == 400
-    assert error["details"][0]["field"] == "tfs_z"
-    assert (await service.ask("Hello!", tfs_z=1.5))["done"] is True
+    assert [detail["field"] for detail in error["details"]] == ["tfs_z"]
+    assert "format" in error["message"]
+
+
+async def test_what_the_engine_cannot_do_is_refused_not_ignored(demo_engine: Engine, tmp_path: Path) -> None:
+    unable = Abilities(engine="less", options=LLAMA_CPP.options - {"mirostat", "json_schema"})
+    async with running_service(demo_engine, tmp_path, abilities=unable) as service:
+        body = {"messages": HELLO, "mirostat": 1, "format": "json"}
+        status, error, _ = await service.post("/ai/chat", body)
+        assert status == 400
+        assert {detail["field"] for detail in error["details"]} == {"mirostat", "format"}
+        assert (await service.ask("Hello!", mirostat=0))["done"] is True
 
 
 @pytest.mark.parametrize(

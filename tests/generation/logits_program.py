@@ -1,8 +1,8 @@
-"""Computes logits with the native library, for tests that need a reference: `python -m tests.generation.logits_program`.
+"""Computes logits with the native library, for tests that need a reference.
 
-A program of its own because that library is never loaded into the tests' process. Reads one line of JSON from standard
-input, `{"model", "prompts": [[ids]], "last": n}`, and writes an npz to standard output: for each prompt the logits after
-each of its last n tokens.
+A program of its own (`python -m tests.generation.logits_program`) because that library is never loaded into the tests'
+process. Reads one line of JSON, `{"model", "prompts": [[ids]], "last": n}`, and writes an npz to standard output: for
+each prompt the logits after each of its last n tokens.
 """
 
 import io

@@ -18,8 +18,13 @@ from generation.process import explain_end
         ("", -9, "killed, perhaps for want of memory"),
         ("", 137, "killed, perhaps for want of memory"),
         ("", CANNOT_LOAD, "llama.cpp cannot load it"),
+        ("", -7, "damaged or not whole"),
         ("", -11, "ended with status -11"),
     ],
 )
 def test_the_end_of_a_process_is_said_in_words(said: str, status: int, words: str) -> None:
     assert words in explain_end(said, status)
+
+
+def test_the_engine_that_cannot_load_is_named() -> None:
+    assert explain_end("", CANNOT_LOAD, engine="ctransformers") == "ctransformers cannot load it"

@@ -106,7 +106,6 @@ def test_an_empty_value_means_the_default(tmp_path: Path, monkeypatch: pytest.Mo
         ("PARLEY_SERVICE_TOKEN=short", r"PARLEY_SERVICE_TOKEN: is too short"),
         ("DATABASE_URL=mysql://x", r"DATABASE_URL: use sqlite:///PATH"),
         ("DATABASE_URL=postgres://x", r"DATABASE_URL: PostgreSQL is not in this version"),
-        ("PARLEY_ENGINE=ctransformers", r"PARLEY_ENGINE: only llama\.cpp"),
         ("PARLEY_LORA=a=b", r"PARLEY_LORA is not in this version"),
     ],
 )
@@ -115,6 +114,13 @@ def test_a_mistake_is_one_line_that_names_the_setting(tmp_path: Path, line: str,
         load(tmp_path, line)
     assert re.search(expected, str(caught.value))
     assert "\n" not in str(caught.value)
+
+
+def test_two_settings_that_contradict_each_other_are_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"PARLEY_LLAMA_SERVER needs PARLEY_ENGINE=llama\.cpp"):
+        load(tmp_path, "PARLEY_ENGINE=ctransformers", "PARLEY_LLAMA_SERVER=/bin/true")
+    with pytest.raises(SettingsError, match="remote is not in this version"):
+        load(tmp_path, "PARLEY_ENGINE=remote", "PARLEY_ENGINE_URL=http://127.0.0.1:1")
 
 
 def test_a_wrong_secret_is_not_repeated(tmp_path: Path) -> None:

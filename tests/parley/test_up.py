@@ -121,6 +121,19 @@ async def test_killing_everything_leaves_no_engine_behind_and_the_next_start_wor
         assert reply["usage"]["calls_remaining"] == 999, "the call cut off by the crash was given back"
 
 
+async def test_the_second_engine_answers_and_is_back_after_a_kill(tmp_path: Path) -> None:
+    async with started(tmp_path, PARLEY_ENGINE="ctransformers") as parley:
+        token = await first_token(parley)
+        body = {**HELLO, "tfs_z": 0.9, "mirostat": 2}
+        status, reply, _ = await ask(parley, token, body)
+        assert status == 200
+        assert reply["message"]["content"]
+        parley.children()[0].kill()
+        async with asyncio.timeout(10):
+            status, _, _ = await ask(parley, token, body)
+        assert status == 200
+
+
 async def test_a_signal_during_the_start_stops_it(tmp_path: Path) -> None:
     async with started(tmp_path) as parley:
         await eventually(lambda: bool(parley.children()), within_seconds=30)

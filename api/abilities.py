@@ -1,0 +1,62 @@
+"""Refusing what the loaded engine cannot do, and telling people beforehand.
+
+Owns: the wire's names for the engine's options, and the sentences. Does not own: what an engine can do
+(`generation/abilities.py`).
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import fields
+
+from api.contract import FieldProblem
+from api.errors import invalid
+from generation.abilities import NEUTRAL, Abilities, Unable, find_unable
+from generation.engine import SamplingOptions
+
+WIRE_NAMES = {"json_schema": "format", "max_tokens": "num_predict"}
+"""Where the contract has another name than the engine."""
+
+NOT_ON_THE_WIRE = frozenset({"ignore_eos"})
+
+
+def check_abilities(sampling: SamplingOptions, abilities: Abilities) -> None:
+    """Raise the 400 that names every option the engine cannot honour; nothing is ever ignored."""
+    problems = [_problem(unable, abilities) for unable in find_unable(sampling, abilities)]
+    if problems:
+        raise invalid(f"{problems[0].field}: {problems[0].problem}", details=problems)
+
+
+def _problem(unable: Unable, abilities: Abilities) -> FieldProblem:
+    field = _wire_name(unable.option)
+    if unable.beside:
+        others = " and ".join(sorted(map(_wire_name, unable.beside)))
+        return FieldProblem(field=field, problem=f"cannot be combined with {others} on {abilities.engine}")
+    neutral = NEUTRAL[unable.option]
+    return FieldProblem(field=field, problem=f"the engine {abilities.engine} cannot do this; leave it at {neutral!r}")
+
+
+def _wire_name(option: str) -> str:
+    return WIRE_NAMES.get(option, option)
+
+
+def describe(abilities: Abilities) -> Iterator[str]:
+    """Say, a sentence each, what the loaded engine cannot do and what is particular about it."""
+    for option in NEUTRAL:
+        if option not in abilities.options and option not in NOT_ON_THE_WIRE:
+            yield f"`{_wire_name(option)}` is not supported by {abilities.engine}."
+    for group in abilities.apart:
+        names = " and ".join(f"`{_wire_name(option)}`" for option in sorted(group))
+        yield f"{names} cannot be combined on {abilities.engine}."
+    for option, note in abilities.notes.items():
+        yield f"`{_wire_name(option)}` on {abilities.engine}: {note}."
+
+
+def table(engines: Iterable[Abilities]) -> str:
+    """Render Markdown: a row per option, a column per engine, and what is particular below (the README holds it)."""
+    engines = list(engines)
+    names = [field.name for field in fields(SamplingOptions) if field.name not in NOT_ON_THE_WIRE]
+    lines = ["| option | " + " | ".join(each.engine for each in engines) + " |", "|---" * (len(engines) + 1) + "|"]
+    for name in names:
+        marks = ("yes" if name in each.options else "400" for each in engines)
+        lines.append(f"| `{_wire_name(name)}` | " + " | ".join(marks) + " |")
+    notes = [f"- {sentence}" for each in engines for sentence in describe(each)]
+    return "\n".join([*lines, "", *notes]) + "\n"
