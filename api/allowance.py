@@ -6,8 +6,9 @@ statement in `storage/ledger.py`.
 
 import asyncio
 import contextlib
+import logging
 import math
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +19,11 @@ from storage.clock import Clock
 from storage.errors import AllowanceUsedError, StorageError
 from storage.ledger import Allowance as DayAllowance
 from storage.ledger import Charge, Ledger
+
+logger = logging.getLogger(__name__)
+
+RETRY_SECONDS = (0.5, 1.0, 2.0, 4.0)
+"""Pauses between tries to close a call whose ledger move failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +102,7 @@ class Allowance:
         self.open.add(call)
         try:
             if caller.llm_balance is not None and caller.llm_balance <= 0:
-                raise balance_spent()
+                raise balance_spent(headers=call.rate.headers(self._clock.now()))
             yield call
         except BaseException as error:
             await self._finish(self._close_failed(call, error))
@@ -124,31 +130,43 @@ class Allowance:
         await self._finish(self._settle(call))
 
     async def _settle(self, call: Call) -> None:
-        if call.is_closed:
-            return
-        call.is_closed = True
-        call.llm_balance = await self._ledger.settle(
-            call.charge, prompt_tokens=call.prompt_tokens, completion_tokens=call.completion_tokens
-        )
+        if not call.is_closed:
+            call.llm_balance = await self._ledger.settle(
+                call.charge, prompt_tokens=call.prompt_tokens, completion_tokens=call.completion_tokens
+            )
+            call.is_closed = True
 
     async def _keep(self, call: Call) -> None:
         if not call.is_closed:
-            call.is_closed = True
             await self._ledger.keep(call.charge)
+            call.is_closed = True
 
     async def _give_back(self, call: Call) -> None:
         if not call.is_closed:
-            call.is_closed = True
             call.rate = _rate_state(call.charge, given_back=1)
             await self._ledger.give_back(call.charge)
+            call.is_closed = True
+
+    async def _until_closed(self, close: Callable[[Call], Awaitable[None]], call: Call) -> None:
+        """Close a call even if the database is locked for a while; after that the next start gives it back."""
+        for wait_seconds in RETRY_SECONDS:
+            try:
+                return await close(call)
+            except StorageError:
+                logger.warning("a call of %s could not be closed yet", call.caller.tenant_id)
+                await asyncio.sleep(wait_seconds)
+        return await close(call)
 
     async def _close_failed(self, call: Call, error: BaseException) -> None:
+        close = self._keep
         if _is_hang_up(error) and not self.is_stopping:
-            await self._settle(call)
+            close = self._settle
         elif _is_hang_up(error) or from_exception(error).is_ours:
-            await self._give_back(call)
-        else:
-            await self._keep(call)
+            close = self._give_back
+        try:
+            await close(call)
+        except StorageError:
+            self._track(asyncio.ensure_future(self._until_closed(close, call)))
 
     async def _finish(self, closing: Coroutine[None, None, None]) -> None:
         """Run a ledger move to its end even if the caller hangs up meanwhile."""

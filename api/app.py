@@ -6,9 +6,11 @@ from api import keys
 from api.allowance import Allowance
 from api.auth import Authenticator
 from api.config import ApiConfig
+from api.draining import Draining
 from api.metrics import Metrics
 from api.middleware import add_headers, answer_errors, identify
 from api.openapi import build_document
+from api.operations import render_page
 from api.pipeline import Pipeline
 from api.queue import RequestQueue
 from api.routes import ROUTES
@@ -23,7 +25,7 @@ def create_app(
 ) -> web.Application:
     """Build the application around parts that are already open; whoever opened them closes them.
 
-    Run it with `handler_cancellation=True`: a caller that hangs up cancels its handler, which frees the slot.
+    Run it with `api.runner.ServiceRunner`.
     """
     app = web.Application(middlewares=[identify, answer_errors], client_max_size=config.max_body_bytes)
     queue = RequestQueue(slots=config.slots, max_waiting=config.max_waiting)
@@ -42,21 +44,17 @@ def create_app(
         deadline_seconds=config.reply_deadline_seconds,
     )
     app[keys.METRICS] = Metrics(engine=engine, queue=queue)
+    app[keys.DRAINING] = Draining()
     app[keys.DOCUMENT] = build_document(ROUTES, config.public_url, config.abilities)
+    app[keys.PAGE] = render_page(app[keys.DOCUMENT])
     app[keys.STARTED_AT] = int(clock.now().timestamp())
     for route in ROUTES:
         app.router.add_route(route.method, route.path, route.handler)
         if route.method == "GET":
             app.router.add_route("HEAD", route.path, route.handler)
     app.on_response_prepare.append(add_headers)
-    app.on_shutdown.append(_stop)
     app.on_cleanup.append(_drain)
     return app
-
-
-async def _stop(app: web.Application) -> None:
-    """From here on a cancelled request is our doing, not its caller's: its call is given back."""
-    app[keys.ALLOWANCE].is_stopping = True
 
 
 async def _drain(app: web.Application) -> None:

@@ -11,11 +11,24 @@ from pydantic import BaseModel, ValidationError
 
 from api.errors import ApiError, from_validation, invalid
 
+MAX_FIELDS = 1_000
+"""Fields of one JSON object. Each unknown one is a finding; 70,000 of them would hold up everybody else."""
+
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)
+
+
+class _TooManyFieldsError(Exception):
+    """An object of the body has more fields than anybody needs."""
+
+
+def _bounded_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(pairs) > MAX_FIELDS:
+        raise _TooManyFieldsError
+    return dict(pairs)
 
 
 async def read_object(request: web.Request) -> dict[str, Any]:
@@ -25,13 +38,18 @@ async def read_object(request: web.Request) -> dict[str, Any]:
     """
     if request.content_type != "application/json":
         raise ApiError(415, "Unsupported media type", "Send JSON with the header Content-Type: application/json.")
-    raw = await request.read()
     try:
-        value = json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant)
+        raw = await request.read()
+    except web.RequestPayloadError:
+        raise invalid("The body could not be read; send it whole, and check Content-Encoding.") from None
+    try:
+        value = json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant, object_pairs_hook=_bounded_object)
     except UnicodeDecodeError:
         raise invalid("The body is not UTF-8; encode the JSON as UTF-8.") from None
     except json.JSONDecodeError as error:
         raise invalid(f"The body is not JSON: line {error.lineno}, column {error.colno}.") from None
+    except _TooManyFieldsError:
+        raise invalid(f"An object of the body has more than {MAX_FIELDS} fields.") from None
     except (ValueError, RecursionError):
         raise invalid(
             "The body is not JSON: it holds NaN, Infinity, an endless number or is nested too deep."

@@ -79,9 +79,10 @@ def allowance_used(limit: int, resets_at: datetime, now: datetime, *, headers: M
     return ApiError(429, "Too many requests", message, headers={**headers, "Retry-After": str(seconds)})
 
 
-def balance_spent() -> ApiError:
-    """Build the 403 of a spent LLM-token balance."""
-    return ApiError(403, "Forbidden", "The LLM-token balance of this API token is spent; ask for more.")
+def balance_spent(*, headers: Mapping[str, str]) -> ApiError:
+    """Build the 403 of a spent LLM-token balance; `headers` are those of the rate limit."""
+    message = "The LLM-token balance of this API token is spent; ask for more."
+    return ApiError(403, "Forbidden", message, headers=headers)
 
 
 def busy(waiting: int, retry_after_seconds: int) -> ApiError:

@@ -7,6 +7,7 @@ from aiohttp import web
 from api.allowance import Allowance, Call, RateState
 from api.auth import Authenticator
 from api.config import ApiConfig
+from api.draining import Draining
 from api.metrics import Metrics
 from api.pipeline import Pipeline
 from generation.engine import Engine
@@ -21,6 +22,8 @@ ALLOWANCE = web.AppKey("allowance", Allowance)
 LEDGER = web.AppKey("ledger", Ledger)
 PIPELINE = web.AppKey("pipeline", Pipeline)
 METRICS = web.AppKey("metrics", Metrics)
+DRAINING = web.AppKey("draining", Draining)
+PAGE = web.AppKey("page", str)
 DOCUMENT: web.AppKey[dict[str, Any]] = web.AppKey("document")
 STARTED_AT = web.AppKey("started_at", int)
 

@@ -36,7 +36,8 @@ async def identify(request: web.Request, handler: Handler) -> web.StreamResponse
     started = monotonic()
     status = CLIENT_LEFT
     try:
-        response = await handler(request)
+        with request.app[keys.DRAINING].request():
+            response = await handler(request)
         status = response.status
         return response
     except ConnectionError:

@@ -4,6 +4,7 @@ Owns: parsing to the common job and rendering the common events, as `contract.md
 anything another dialect would need too.
 """
 
+import asyncio
 import secrets
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -35,6 +36,8 @@ from generation.engine import Message, Piece, SamplingOptions
 
 MAX_SEED = 2**32 - 2
 """llama.cpp's seeds are 32 bits, and the last value means random there."""
+
+READER_SECONDS = 60.0
 
 MAX_INT32 = 2**31 - 1
 
@@ -159,9 +162,9 @@ class _Reply:
             await response.prepare(self._request)
             self._request[keys.STREAM] = response
             try:
-                await response.write(self._line(first))
+                await self._send(response, self._line(first))
                 async for event in events:
-                    await response.write(self._line(event))
+                    await self._send(response, self._line(event))
             except ConnectionError:
                 raise
             except Exception as error:
@@ -169,6 +172,16 @@ class _Reply:
                 raise
             await response.write_eof()
             return response
+
+    async def _send(self, response: web.StreamResponse, line: bytes) -> None:
+        """Send a line; a reader that takes none for a minute counts as gone, for others wait for the slot."""
+        try:
+            async with asyncio.timeout(READER_SECONDS):
+                await response.write(line)
+        except TimeoutError:
+            if self._request.transport is not None:
+                self._request.transport.abort()
+            raise ConnectionResetError("the reader stalled") from None
 
     def _line(self, event: Piece | Done) -> bytes:
         if isinstance(event, Done):
@@ -179,7 +192,7 @@ class _Reply:
     async def _write_error(self, response: web.StreamResponse, error: Exception) -> None:
         body = render(from_exception(error), self._request[keys.REQUEST_ID]).body
         assert isinstance(body, bytes)
-        await response.write(body + b"\n")
+        await self._send(response, body + b"\n")
         await response.write_eof()
 
     def _last(self, done: Done, text: str) -> ChatReply:

@@ -2,6 +2,7 @@
 
 import re
 from importlib.resources import files
+from typing import Any
 
 from aiohttp import web
 from jinja2 import Environment, select_autoescape
@@ -24,10 +25,10 @@ async def healthz(request: web.Request) -> web.Response:  # noqa: ARG001 - every
 async def readyz(request: web.Request) -> web.Response:
     """Answer 200 when the model answers, else 503 with the reason."""
     status = request.app[keys.ENGINE].status
-    if status.state is EngineState.READY and not request.app[keys.ALLOWANCE].is_stopping:
+    if status.state is EngineState.READY and not request.app[keys.DRAINING].is_stopping:
         return web.json_response(text=Health(status="ok").model_dump_json())
     reason = status.reason or f"the engine is {status.state.value}"
-    if request.app[keys.ALLOWANCE].is_stopping:
+    if request.app[keys.DRAINING].is_stopping:
         reason = "the service is stopping"
     body = Health(status="unavailable", reason=reason)
     return web.json_response(text=body.model_dump_json(), status=503, headers={"Retry-After": "5"})
@@ -53,14 +54,17 @@ async def openapi(request: web.Request) -> web.Response:
 
 
 async def docs(request: web.Request) -> web.Response:
-    """Answer the documentation page, rendered from the OpenAPI document."""
+    """Answer the documentation page."""
+    headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
+    return web.Response(text=request.app[keys.PAGE], content_type="text/html", headers=headers)
+
+
+def render_page(document: dict[str, Any]) -> str:
+    """Render the OpenAPI document as a page."""
     environment = Environment(autoescape=select_autoescape(default=True))
     environment.filters["code"] = _mark_code
     template = environment.from_string(files("api").joinpath("templates/docs.html").read_text("utf-8"))
-    page = template.render(document=request.app[keys.DOCUMENT])
-    return web.Response(
-        text=page, content_type="text/html", headers={"Content-Security-Policy": CONTENT_SECURITY_POLICY}
-    )
+    return template.render(document=document)
 
 
 def _mark_code(text: str) -> Markup:

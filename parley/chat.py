@@ -24,6 +24,7 @@ from generation.fitting import ContextFitter
 from parley.model_file import choose_model, create_engine
 from parley.panel import DEMO_NOTE
 from parley.settings import Settings
+from parley.threads import in_daemon_thread
 
 REPLY_TOKENS = 512
 READY_SECONDS = 30.0
@@ -65,7 +66,7 @@ class Talk:
 async def talk(settings: Settings, *, persona: str | None) -> None:
     """Hold the conversation until the person leaves. Raises `ModelError` when the model cannot be loaded."""
     console = Console()
-    model = await asyncio.to_thread(choose_model, settings)
+    model = await in_daemon_thread(choose_model, settings)
     engine = create_engine(settings, model)
     try:
         with console.status(f"Loading {model.name}"):

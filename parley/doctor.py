@@ -3,7 +3,6 @@
 Owns: the order of the checks and their lines. Does not own: the parts; each check uses the very code that `up` uses.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from parley.lifetime import bot_config
 from parley.model_file import choose_model, create_engine
 from parley.settings import Settings, SettingsError, load_settings
 from parley.stores import open_stores
+from parley.threads import in_daemon_thread
 from storage.errors import StorageError
 
 
@@ -72,7 +72,7 @@ async def _check_database(settings: Settings) -> str:
 
 
 async def _check_model(settings: Settings) -> str:
-    model = await asyncio.to_thread(choose_model, settings)
+    model = await in_daemon_thread(choose_model, settings)
     engine = create_engine(settings, model)
     try:
         await engine.start()

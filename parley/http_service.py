@@ -1,11 +1,13 @@
 """The HTTP service on its socket: bound, serving, drained."""
 
+import asyncio
 import errno
 
 from aiohttp import web
 
 from api.app import create_app
 from api.config import ApiConfig
+from api.runner import ServiceRunner
 from generation.abilities import ABILITIES
 from generation.engine import Engine
 from parley.failure import FailureError
@@ -41,32 +43,28 @@ class HttpService:
             max_body_bytes=settings.max_body,
         )
         app = create_app(config, engine=engine, tokens=stores.tokens, ledger=stores.ledger, clock=stores.clock)
-        self._runner = web.AppRunner(
-            app,
-            # Cancelling the handler of a caller that hung up is what frees its slot.
-            handler_cancellation=True,
-            access_log=None,
-            keepalive_timeout=KEEP_ALIVE_SECONDS,
-            shutdown_timeout=DRAIN_SECONDS,
-        )
+        self._runner = ServiceRunner(app, keepalive_timeout=KEEP_ALIVE_SECONDS)
 
     async def start(self) -> None:
         """Listen and serve; raises `FailureError` when the port cannot be had."""
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, self._settings.host, self._settings.port).start()
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             raise _explain(error, self._settings) from None
         self.url = self._settings.listening_url(self._runner.addresses[0][1])
 
-    async def stop(self) -> None:
-        """Take no more requests and let running ones finish for `DRAIN_SECONDS`. Safe to call twice."""
-        await self._runner.cleanup()
+    async def stop(self, *, hurry: asyncio.Event | None = None) -> None:
+        """Take no more requests and let running ones finish for `DRAIN_SECONDS`, or until `hurry` is set.
+
+        Safe to call twice.
+        """
+        await self._runner.drain(DRAIN_SECONDS, hurry=hurry)
 
 
-def _explain(error: OSError, settings: Settings) -> FailureError:
+def _explain(error: OSError | UnicodeError, settings: Settings) -> FailureError:
     where = f"{settings.host}:{settings.port}"
-    match error.errno:
+    match getattr(error, "errno", None):
         case errno.EADDRINUSE:
             return FailureError(f"PORT: {where} is in use; stop the other program or set another PORT")
         case errno.EACCES | errno.EPERM:

@@ -8,7 +8,7 @@ import contextlib
 import logging
 import secrets
 import signal
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ from parley.model_file import choose_model, create_engine
 from parley.panel import DISCORD_STEPS, StartFacts, print_panel
 from parley.settings import Settings
 from parley.stores import Stores, open_stores
+from parley.threads import in_daemon_thread
 from storage.errors import StorageError
 
 logger = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ class Stop:
 
     def __init__(self) -> None:
         self.requested = asyncio.Event()
-        self._main = asyncio.current_task()
+        self.hurry = asyncio.Event()
 
     def listen(self) -> None:
         """Take over SIGTERM and SIGINT of this process."""
@@ -51,8 +52,8 @@ class Stop:
             loop.add_signal_handler(number, self._on_signal)
 
     def _on_signal(self) -> None:
-        if self.requested.is_set() and self._main is not None:
-            self._main.cancel()
+        if self.requested.is_set():
+            self.hurry.set()
         self.requested.set()
 
     async def or_result(self, steps: Coroutine[Any, Any, ResultT]) -> ResultT:
@@ -85,7 +86,7 @@ async def serve(settings: Settings, *, console: Console, with_bot: bool) -> None
 async def _serve(settings: Settings, stop: Stop, *, console: Console, with_bot: bool) -> None:
     if settings.api_url is not None and settings.service_token is None:
         raise FailureError("PARLEY_API_URL: needs PARLEY_SERVICE_TOKEN, the same secret as that service; set both")
-    model = await stop.or_result(asyncio.to_thread(choose_model, settings))
+    model = await stop.or_result(in_daemon_thread(choose_model, settings))
     async with AsyncExitStack() as stack:
         stores = await stack.enter_async_context(open_stores(settings, sole_service=True))
         await stores.ledger.reclaim_open_calls()
@@ -113,7 +114,7 @@ async def _serve(settings: Settings, stop: Stop, *, console: Console, with_bot: 
         await stop.requested.wait()
         logger.info("stopping; running replies may take up to %d s", DRAIN_SECONDS)
         # Together: a reply of the bot's is a request of the service's, and both have the same time to finish.
-        await asyncio.gather(service.stop(), beside.end())
+        await asyncio.gather(service.stop(hurry=stop.hurry), beside.end(hurry=stop.hurry))
 
 
 async def serve_bot(settings: Settings, *, console: Console) -> None:
@@ -216,11 +217,22 @@ class Beside:
         task.add_done_callback(_report)
         self._tasks.append(task)
 
-    async def end(self) -> None:
-        """Cancel every task and wait for its orderly end. Safe to call twice."""
+    async def end(self, *, hurry: asyncio.Event | None = None) -> None:
+        """Cancel every task and wait for its orderly end, less patiently once `hurry` is set. Safe to call twice."""
         for task in self._tasks:
             task.cancel()
+        if hurry is not None and self._tasks:
+            hurrying = asyncio.create_task(_then_cancel(hurry, self._tasks))
+            await asyncio.wait(self._tasks)
+            hurrying.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+async def _then_cancel(hurry: asyncio.Event, tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks that are draining once more: then they end at once."""
+    await hurry.wait()
+    for task in tasks:
+        task.cancel()
 
 
 def _report(task: asyncio.Task[None]) -> None:

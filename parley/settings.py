@@ -92,7 +92,7 @@ class Settings(BaseSettings):
         "PARLEY_PUBLIC_URL", None, "address that people and webhook receivers see; default: http://HOST:PORT"
     )
     retention_days: int | None = _named(
-        "PARLEY_RETENTION_DAYS", None, "conversations untouched for longer are deleted; default: never", ge=1
+        "PARLEY_RETENTION_DAYS", None, "conversations untouched for longer are deleted; default: never", ge=1, le=36_500
     )
     mature: bool = _named(
         "PARLEY_MATURE",

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from api.app import create_app
 from api.config import ApiConfig
+from api.runner import ServiceRunner
 from generation.abilities import LLAMA_CPP
 from generation.engine import Engine
 from storage.clock import Clock, SystemClock
@@ -100,7 +101,7 @@ async def running_service(
         "max_body_bytes": 2**20,
     } | config
     app = create_app(ApiConfig(**settings), engine=engine, tokens=tokens, ledger=ledger, clock=clock)
-    runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=5)
+    runner = ServiceRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -120,5 +121,5 @@ async def running_service(
         )
     finally:
         await session.close()
-        await runner.cleanup()
+        await runner.drain(5)
         await database.close()
