@@ -111,6 +111,7 @@ def _serve_binary(settings: ChildSettings, binary: str) -> NoReturn:
     signal.signal(signal.SIGTERM, lambda *_: server.terminate())
     when_orphaned(server.kill)
     status = server.wait()
+    print(f"server binary ended with status {status}", file=sys.stderr)  # noqa: T201 - read by the parent
     sys.exit(status if status >= 0 else 128 - status)
 
 

@@ -40,6 +40,8 @@ _REASONS: Final = (
         "the system lacks {0} (on Debian and Ubuntu: apt install libgomp1)",
     ),
     (r"error while loading shared libraries: ([\w.+-]{1,60})", "PARLEY_LLAMA_SERVER lacks a library, {0}"),
+    # Last: whatever else the binary said is a better reason.
+    (r"server binary ended with status (-?\d{1,4})", "PARLEY_LLAMA_SERVER ended with status {0}; is it a llama-server?"),
 )
 
 

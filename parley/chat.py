@@ -19,7 +19,7 @@ from rich.console import Console
 from api.contract import ChatMessage, ChatRequest
 from api.native import to_sampling
 from generation.engine import Engine, Message, Piece
-from generation.errors import EngineUnavailableError, PromptTooLongError
+from generation.errors import EngineUnavailableError, PromptTooLongError, TemplateRefusedError
 from generation.fitting import ContextFitter
 from parley.model_file import choose_model, create_engine
 from parley.panel import DEMO_NOTE
@@ -137,8 +137,8 @@ async def _typed() -> AsyncGenerator[str, None]:
 
 
 async def _piped() -> AsyncGenerator[str, None]:
-    while line := await asyncio.to_thread(sys.stdin.readline):
-        yield line
+    while line := await asyncio.to_thread(sys.stdin.buffer.readline):
+        yield line.decode("utf-8", "replace")
 
 
 async def _answer(speaker: Speaker, conversation: Talk, question: str, *, console: Console) -> None:
@@ -157,6 +157,9 @@ async def _answer(speaker: Speaker, conversation: Talk, question: str, *, consol
         return
     except EngineUnavailableError:
         console.print("\nThe model stopped and is starting again; please ask once more.")
+        return
+    except TemplateRefusedError:
+        console.print("The model's chat template does not take this conversation; try /reset or another /persona.")
         return
     console.out("")
     conversation.answered(question, "".join(reply))

@@ -55,7 +55,7 @@ async def check() -> AsyncIterator[Finding]:
     yield Finding("settings", is_good=True, advice="every name and value is known")
     yield await _try("database", lambda: _check_database(settings))
     yield await _try("model", lambda: _check_model(settings))
-    yield Finding("engine", is_good=True, advice=" ".join([settings.engine, *describe(ABILITIES[settings.engine])]))
+    yield Finding("engine", is_good=True, advice=_describe_engine(settings))
     yield await _try("Discord", lambda: _check_discord(settings))
 
 
@@ -83,6 +83,12 @@ async def _check_model(settings: Settings) -> str:
     finally:
         await engine.close()
     return f"{model.description} answers: {reply.strip()!r}"
+
+
+def _describe_engine(settings: Settings) -> str:
+    """Name the engine, and what is particular about it in lines beneath."""
+    notes = [f"\n       - {sentence}".replace("`", "") for sentence in describe(ABILITIES[settings.engine])]
+    return "".join([settings.engine, *notes])
 
 
 async def _check_discord(settings: Settings) -> str:

@@ -86,6 +86,8 @@ async def serve(settings: Settings, *, console: Console, with_bot: bool) -> None
 async def _serve(settings: Settings, stop: Stop, *, console: Console, with_bot: bool) -> None:
     if settings.api_url is not None and settings.service_token is None:
         raise FailureError("PARLEY_API_URL: needs PARLEY_SERVICE_TOKEN, the same secret as that service; set both")
+    if not with_bot and settings.service_token is None:
+        logger.warning("PARLEY_SERVICE_TOKEN is not set: no bot can use this service, API tokens can")
     model = await stop.or_result(in_daemon_thread(choose_model, settings))
     async with AsyncExitStack() as stack:
         stores = await stack.enter_async_context(open_stores(settings, sole_service=True))
@@ -166,7 +168,7 @@ async def _run_bot(config: BotConfig, stores: Stores) -> None:
     parts = BotStores(
         conversations=stores.conversations, tokens=stores.tokens, ledger=stores.ledger, notes=stores.notes
     )
-    await run_bot(config, parts, on_login=lambda name: logger.info("logged in to Discord as %s", name))
+    await run_bot(config, parts, on_login=lambda name: logger.info("Discord is on: logged in as %s", name))
 
 
 async def _stay_up_without_discord(config: BotConfig, stores: Stores) -> None:
@@ -200,9 +202,9 @@ async def _first_token(stores: Stores, settings: Settings) -> str | None:
 
 
 def _discord_state(settings: Settings, *, with_bot: bool) -> str:
-    if settings.discord_token is None:
-        return DISCORD_STEPS
-    return "on" if with_bot else "runs apart (parley bot)"
+    if not with_bot:
+        return "runs apart (parley bot)"
+    return DISCORD_STEPS if settings.discord_token is None else "logging in; the log says when it is done"
 
 
 class Beside:

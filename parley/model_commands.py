@@ -7,7 +7,8 @@ import click
 from generation.gguf_file import read_gguf_header
 from generation.recommended import RECOMMENDED
 from parley.demo_model import DEMO_NAME, demo_path
-from parley.model_file import find_downloads, locate
+from parley.failure import FailureError
+from parley.model_file import HUB_PREFIX, find_downloads, locate
 
 GIB = 2**30
 MIB = 2**20
@@ -25,6 +26,8 @@ def pull(spec: str | None) -> None:
     if spec is None:
         _recommend()
         return
+    if not spec.startswith(HUB_PREFIX):
+        raise FailureError("write hf:owner/repo/file.gguf; `parley model pull` alone lists some")
     path = locate(spec)
     header = read_gguf_header(path)
     click.echo(f"{path}: {header.architecture}, {header.parameters / 1e9:.1f} billion parameters")
@@ -43,6 +46,8 @@ def list_models() -> None:
 @click.argument("path", type=click.Path(path_type=Path))
 def check(path: Path) -> None:
     """Say what a model file is, or what is wrong with it."""
+    if not path.is_file():
+        raise FailureError(f"there is no file {path}")
     header = read_gguf_header(path)
     click.echo(f"architecture   {header.architecture}")
     click.echo(f"parameters     {header.parameters / 1e6:,.1f} million")

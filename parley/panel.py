@@ -13,9 +13,12 @@ DISCORD_STEPS = (
     "put DISCORD_TOKEN=<token> in .env, start again"
 )
 
+PROGRAM = ".venv/bin/parley"
+"""How a newcomer calls the command that `make run` installed."""
+
 DEMO_NOTE = (
     "The bundled model is a demonstration: it speaks, remembers and counts in a small world and knows little else. "
-    "For a real one: `parley model pull` lists good small models; then set PARLEY_MODEL."
+    f"For a real one: `{PROGRAM} model pull` lists good small models; then set PARLEY_MODEL."
 )
 
 
@@ -39,6 +42,8 @@ def print_panel(console: Console, facts: StartFacts) -> None:
         # Printed raw: a wrapped or styled line would not work when pasted.
         console.out(curl_line(facts.api_url, facts.first_token), highlight=False)
         console.print()
+    else:
+        console.print(f"API tokens: {PROGRAM} token create --name NAME", style="dim")
     console.print("Stop with Ctrl-C.", style="dim")
 
 

@@ -55,7 +55,7 @@ class Settings(BaseSettings):
         "DISCORD_GATEWAY_URL", None, "gateway, for a gateway proxy or a compatible server; default: asked from REST"
     )
     discord_client_secret: SecretStr | None = _named(
-        "DISCORD_CLIENT_SECRET", None, "lets people log in to the web page with Discord"
+        "DISCORD_CLIENT_SECRET", None, "not yet; lets people log in to the web page with Discord"
     )
     database_url: str = _named("DATABASE_URL", "sqlite:///data/parley.db", "where everything is kept: sqlite:///PATH")
     host: str = _named("HOST", "127.0.0.1", "address the service listens on; 0.0.0.0 for every network")
@@ -69,13 +69,19 @@ class Settings(BaseSettings):
         "secret by which the bot acts for Discord servers; needed when bot and service run apart, else made at start",
     )
     model: str = _named("PARLEY_MODEL", MODEL_DEMO, "demo, a path to a GGUF file, or hf:owner/repo/file.gguf")
-    engine: str = _named("PARLEY_ENGINE", "llama.cpp", "llama.cpp, ctransformers or remote")
-    engine_url: str | None = _named("PARLEY_ENGINE_URL", None, "for remote: an OpenAI-compatible base URL")
-    engine_api_key: SecretStr | None = _named("PARLEY_ENGINE_API_KEY", None, "for remote: its key")
+    engine: str = _named("PARLEY_ENGINE", "llama.cpp", "llama.cpp or ctransformers (not yet: remote)")
+    engine_url: str | None = _named(
+        "PARLEY_ENGINE_URL", None, "not yet; for remote: an OpenAI-compatible base URL"
+    )
+    engine_api_key: SecretStr | None = _named(
+        "PARLEY_ENGINE_API_KEY", None, "not yet; for remote: its key"
+    )
     llama_server: Path | None = _named(
         "PARLEY_LLAMA_SERVER", None, "path of a llama-server binary to run instead of the packaged one"
     )
-    lora: str | None = _named("PARLEY_LORA", None, "name=path[,name=path]: each becomes a model name")
+    lora: str | None = _named(
+        "PARLEY_LORA", None, "not yet; name=path[,name=path]: each becomes a model name"
+    )
     context: int = _named(
         "PARLEY_CONTEXT", 4096, "largest num_ctx a request may use, tokens; memory grows with it", ge=MIN_CONTEXT_TOKENS
     )
@@ -120,7 +126,7 @@ class Settings(BaseSettings):
     @classmethod
     def _engine_exists(cls, value: str) -> str:
         if value not in {"llama.cpp", "ctransformers", "remote"}:
-            raise ValueError("is no engine; use llama.cpp, ctransformers or remote")
+            raise ValueError("is no engine; use llama.cpp or ctransformers")
         return value
 
     @field_validator("database_url")
@@ -142,16 +148,14 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _agree(self) -> Self:
         """Refuse what contradicts itself, and what this version cannot do yet rather than ignore it."""
-        if self.engine_url is not None and self.engine != "remote":
-            raise ValueError("PARLEY_ENGINE_URL is set but PARLEY_ENGINE is not remote; set both or neither")
-        if self.engine_api_key is not None and self.engine != "remote":
-            raise ValueError("PARLEY_ENGINE_API_KEY is set but PARLEY_ENGINE is not remote; set both or neither")
-        if self.engine == "remote" and self.engine_url is None:
-            raise ValueError("PARLEY_ENGINE is remote but PARLEY_ENGINE_URL is not set; set its address")
-        if self.llama_server is not None and self.engine != "llama.cpp":
-            raise ValueError("PARLEY_LLAMA_SERVER needs PARLEY_ENGINE=llama.cpp; unset one of them")
         if self.engine == "remote":
             raise ValueError("PARLEY_ENGINE: remote is not in this version yet; use llama.cpp or ctransformers")
+        if self.engine_url is not None and self.engine != "remote":
+            raise ValueError("PARLEY_ENGINE_URL is set but PARLEY_ENGINE is not remote; leave it out")
+        if self.engine_api_key is not None and self.engine != "remote":
+            raise ValueError("PARLEY_ENGINE_API_KEY is set but PARLEY_ENGINE is not remote; leave it out")
+        if self.llama_server is not None and self.engine != "llama.cpp":
+            raise ValueError("PARLEY_LLAMA_SERVER needs PARLEY_ENGINE=llama.cpp; unset one of them")
         if self.lora is not None:
             raise ValueError("PARLEY_LORA is not in this version yet; leave it out")
         if self.discord_client_secret is not None:

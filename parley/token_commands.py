@@ -60,7 +60,8 @@ def list_tokens(*, as_json: bool) -> None:
         click.echo("There are no tokens yet; parley token create --name NAME makes one.")
         return
     table = Table(box=None, pad_edge=False)
-    for column in ("ID", "Name", "State", "Calls a day", "LLM tokens", "Expires", "Discord server"):
+    table.add_column("ID", no_wrap=True, overflow="ignore")
+    for column in ("Name", "State", "Calls a day", "LLM tokens", "Expires", "Server"):
         table.add_column(column, overflow="fold")
     for each in tokens:
         table.add_row(

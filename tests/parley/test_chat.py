@@ -101,7 +101,7 @@ async def test_a_pipe_gets_the_replies(tmp_path: Path) -> None:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    out, err = await process.communicate(b"Hello!\n\n/persona\n/exit\nnever asked\n")
+    out, err = await process.communicate(b"Hello!\n\ncaf\xe9 \xff\n/persona\n/exit\nnever asked\n")
     assert (process.returncode, err) == (0, b"")
     assert b"You are Parley" in out
     assert b"never asked" not in out

@@ -100,7 +100,7 @@ def test_an_empty_value_means_the_default(tmp_path: Path, monkeypatch: pytest.Mo
         ("PARLEY_MATURE=perhaps", r"PARLEY_MATURE: must be true or false"),
         ("PARLEY_MAX_BODY=large", r"PARLEY_MAX_BODY: must be a size"),
         ("PARLEY_ENGINE=quantum", r"PARLEY_ENGINE: is no engine"),
-        ("PARLEY_ENGINE=remote", r"PARLEY_ENGINE_URL is not set"),
+        ("PARLEY_ENGINE=remote", r"PARLEY_ENGINE: remote is not in this version"),
         ("PARLEY_ENGINE_URL=http://127.0.0.1:1", r"PARLEY_ENGINE_URL is set but PARLEY_ENGINE is not remote"),
         ("PARLEY_API_URL=localhost", r"PARLEY_API_URL: is no address"),
         ("PARLEY_SERVICE_TOKEN=short", r"PARLEY_SERVICE_TOKEN: is too short"),

@@ -142,6 +142,41 @@ async def test_a_signal_during_the_start_stops_it(tmp_path: Path) -> None:
         assert "Traceback" not in parley.printed()
 
 
+@pytest.mark.parametrize(("signals", "within_seconds"), [(1, 20), (2, 8)])
+async def test_a_stop_under_load_keeps_its_time_and_a_second_signal_does_not_wait(
+    tmp_path: Path, signals: int, within_seconds: float
+) -> None:
+    async with started(tmp_path, PARLEY_PARALLEL="1", PARLEY_MAX_QUEUE="100") as parley:
+        token = await first_token(parley)
+        children = parley.children()
+        # More than a minute of work for one slot.
+        asking = [asyncio.create_task(ask(parley, token, ENDLESS)) for _ in range(80)]
+        await asyncio.sleep(1)
+        for _ in range(signals):
+            parley.signal(signal.SIGTERM)
+            await asyncio.sleep(0.5)
+        assert await parley.stopped(within_seconds=within_seconds) == 0
+        assert "Traceback" not in parley.printed()
+        assert psutil.wait_procs(children, timeout=2)[1] == []
+        await asyncio.gather(*asking, return_exceptions=True)
+
+
+async def test_a_signal_ends_a_download_that_hangs(tmp_path: Path) -> None:
+    async def never_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connected.set()
+        await reader.read()
+        writer.close()
+
+    connected = asyncio.Event()
+    server = await asyncio.start_server(never_answer, "127.0.0.1", 0)
+    async with server:
+        hub = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with started(tmp_path, PARLEY_MODEL="hf:owner/repo/a.gguf", HF_ENDPOINT=hub) as parley:
+            await asyncio.wait_for(connected.wait(), 30)
+            parley.signal(signal.SIGTERM)
+            assert await parley.stopped(within_seconds=5) == 0
+
+
 async def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     async with started(tmp_path) as parley:
@@ -170,6 +205,8 @@ async def test_a_second_service_on_the_same_database_is_refused(tmp_path: Path) 
         ({"PARLEY_LLAMA_SERVER": "nowhere/llama-server"}, "PARLEY_LLAMA_SERVER"),
         ({"DATABASE_URL": "sqlite:////proc/parley.db"}, "/proc/parley.db"),
         ({"HOST": "203.0.113.7"}, "HOST"),
+        ({"HOST": "a..b"}, "HOST"),
+        ({"PARLEY_LLAMA_SERVER": "/bin/true"}, "PARLEY_LLAMA_SERVER"),
     ],
 )
 async def test_a_start_that_cannot_work_ends_with_one_line(tmp_path: Path, settings: dict[str, str], said: str) -> None:
