@@ -31,7 +31,7 @@ def _reject_surrogates(text: str) -> str:
     return text
 
 
-def _reject_fraction(value: object) -> object:
+def _take_whole_float(value: object) -> object:
     """JSON knows one kind of number, so 40.0 is an integer, but neither "40" nor true is."""
     if isinstance(value, float) and math.isfinite(value) and value.is_integer():
         return int(value)
@@ -39,8 +39,11 @@ def _reject_fraction(value: object) -> object:
 
 
 Text = Annotated[str, AfterValidator(_reject_surrogates)]
-Integer = Annotated[int, BeforeValidator(_reject_fraction)]
-Stop = Annotated[Text, Field(min_length=1)]
+Whole = BeforeValidator(_take_whole_float)
+"""Stands after the `Field` of an integer: what stands after a validator, pydantic leaves out of the JSON Schema."""
+
+Stop = Annotated[str, Field(min_length=1), AfterValidator(_reject_surrogates)]
+Stops = Annotated[list[Stop], Field(max_length=MAX_STOPS)]
 
 
 def _reject_zero(value: int) -> int:
@@ -50,16 +53,18 @@ def _reject_zero(value: int) -> int:
 
 
 NumPredict = Annotated[
-    Integer,
+    int,
     Field(
         ge=-2,
         description="tokens of reply at most; -1 = until the model stops, -2 = until the context is full",
     ),
+    Whole,
     AfterValidator(_reject_zero),
 ]
 NumCtx = Annotated[
-    Integer,
+    int,
     Field(ge=MIN_CONTEXT_TOKENS, description="tokens of context considered; lowered to the server's maximum"),
+    Whole,
 ]
 
 
@@ -91,30 +96,30 @@ class ChatMessage(_Strict):
 class SamplingFields(_Strict):
     """The sampling options. A default here is the default everywhere: bot and terminal read it from here."""
 
-    mirostat: Annotated[Integer, Field(ge=0, le=2, description="0 off, 1 or 2 the version of Mirostat")] = 0
+    mirostat: Annotated[int, Field(ge=0, le=2, description="0 off, 1 or 2 the version of Mirostat"), Whole] = 0
     mirostat_eta: Annotated[float, Field(ge=0, le=1, description="Mirostat's learning rate")] = 0.1
     mirostat_tau: Annotated[float, Field(ge=0, le=20, description="Mirostat's target surprise, nats")] = 5.0
     num_ctx: NumCtx = 2048
     repeat_last_n: Annotated[
-        Integer, Field(ge=-1, description="tokens the repeat penalty looks back; -1 = num_ctx, 0 = off")
+        int, Field(ge=-1, description="tokens the repeat penalty looks back; -1 = num_ctx, 0 = off"), Whole
     ] = 64
     repeat_penalty: Annotated[float, Field(ge=0.1, le=5, description="1 = off")] = 1.1
     temperature: Annotated[float, Field(ge=0, le=5, description="0 = greedy")] = 0.8
-    seed: Annotated[Integer, Field(ge=-(2**63), lt=2**63, description="0 or below = random")] = 0
+    seed: Annotated[int, Field(ge=-(2**63), le=2**63 - 1, description="0 or below = random"), Whole] = 0
     stop: Annotated[
-        list[Stop] | None,
-        BeforeValidator(_one_stop_is_a_list),
-        Field(max_length=MAX_STOPS, description="texts that end the reply and are not part of it"),
+        Stops | None,
+        Field(description="texts that end the reply and are not part of it"),
+        BeforeValidator(_one_stop_is_a_list, json_schema_input_type=Stop | Stops | None),
     ] = None
     tfs_z: Annotated[float, Field(ge=0, description="tail-free sampling; 1 and above = off")] = 1.0
     num_predict: NumPredict = 128
-    top_k: Annotated[Integer, Field(ge=0, description="0 = off")] = 40
+    top_k: Annotated[int, Field(ge=0, description="0 = off"), Whole] = 40
     top_p: Annotated[float, Field(ge=0, le=1)] = 0.9
     min_p: Annotated[float, Field(ge=0, le=1)] = 0.0
     typical_p: Annotated[float, Field(ge=0, le=1)] = 1.0
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] = 0.0
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] = 0.0
-    num_keep: Annotated[Integer, Field(description="accepted for compatibility")] = 0
+    num_keep: Annotated[int, Field(description="accepted for compatibility"), Whole] = 0
 
 
 JsonSchema = dict[str, Any]

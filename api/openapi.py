@@ -18,13 +18,20 @@ from generation.abilities import Abilities
 
 NDJSON = "application/x-ndjson"
 
-_RATE_HEADERS = (
-    "X-RateLimit-Limit",
-    "X-RateLimit-Remaining",
-    "X-RateLimit-Reset",
-    "RateLimit",
-    "RateLimit-Policy",
-)
+_RATE_HEADERS = {
+    "X-RateLimit-Limit": ("integer", "calls a day"),
+    "X-RateLimit-Remaining": ("integer", "calls left today"),
+    "X-RateLimit-Reset": ("integer", "when the next day starts, Unix time in seconds"),
+    "RateLimit": ("string", "calls left and seconds to the next day (draft-ietf-httpapi-ratelimit-headers-10)"),
+    "RateLimit-Policy": ("string", "calls a day (draft-ietf-httpapi-ratelimit-headers-10)"),
+}
+"""Type and meaning of what `middleware.add_headers` sends with every reply to a known caller."""
+
+_STATUS_HEADERS = {
+    HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": ("string", "the scheme to authenticate with")},
+    HTTPStatus.TOO_MANY_REQUESTS: {"Retry-After": ("integer", "seconds to the next day")},
+    HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": ("integer", "seconds to wait before the next try")},
+}
 
 _DESCRIPTION = (
     "A language model over HTTP. Ask for an API token in Discord (`/developer token create`) or on the command line "
@@ -88,18 +95,25 @@ def _success(route: Route) -> dict[str, Any]:
     schema = _reference(route.reply) if route.reply is not None else {}
     content: dict[str, Any] = {route.reply_type: {"schema": schema}}
     if route.path == "/ai/chat":
-        content[NDJSON] = {"schema": {"anyOf": [_reference(ChatPiece), schema]}}
-    response: dict[str, Any] = {"description": HTTPStatus.OK.phrase, "content": content}
-    if route.needs_token:
-        response["headers"] = {name: {"schema": {"type": "string"}} for name in _RATE_HEADERS}
-    return response
+        content[NDJSON] = {"schema": {"anyOf": [_reference(ChatPiece), schema, _reference(ErrorReply)]}}
+    return {"description": HTTPStatus.OK.phrase, "content": content} | _headers(route, HTTPStatus.OK)
 
 
 def _failure(route: Route, status: int) -> dict[str, Any]:
     if status == HTTPStatus.FOUND:
         return {"description": HTTPStatus.FOUND.phrase}
     model = Health if route.reply is Health else ErrorReply
-    return {"description": HTTPStatus(status).phrase, "content": {JSON: {"schema": _reference(model)}}}
+    content = {JSON: {"schema": _reference(model)}}
+    return {"description": HTTPStatus(status).phrase, "content": content} | _headers(route, HTTPStatus(status))
+
+
+def _headers(route: Route, status: HTTPStatus) -> dict[str, Any]:
+    """Describe a reply's headers; none is promised, an error may come before the caller is known."""
+    headers = dict(_STATUS_HEADERS.get(status, {}))
+    if route.needs_token and status != HTTPStatus.UNAUTHORIZED:
+        headers |= _RATE_HEADERS
+    described = {name: {"description": text, "schema": {"type": kind}} for name, (kind, text) in headers.items()}
+    return {"headers": described} if described else {}
 
 
 def _reference(model: type[BaseModel]) -> dict[str, str]:

@@ -41,6 +41,9 @@ class Route:
     errors: Sequence[int] = field(default=())
 
 
+_AUTHENTICATED = (400, 401, 403, 500, 503)
+"""What reading the headers and looking a caller up can answer; only a route that charges a call answers 429."""
+
 _GENERATING = (400, 401, 403, 404, 413, 415, 429, 500, 503, 504)
 
 ROUTES: tuple[Route, ...] = (
@@ -63,7 +66,7 @@ ROUTES: tuple[Route, ...] = (
         tag="Native",
         reply=UsageReply,
         needs_token=True,
-        errors=(401, 500, 503),
+        errors=_AUTHENTICATED,
     ),
     Route(
         method="POST",
@@ -74,7 +77,7 @@ ROUTES: tuple[Route, ...] = (
         body=TokenizeRequest,
         reply=TokenizeReply,
         needs_token=True,
-        errors=(400, 401, 413, 415, 500, 503),
+        errors=(400, 401, 403, 413, 415, 500, 503),
     ),
     Route(
         method="GET",
@@ -84,7 +87,7 @@ ROUTES: tuple[Route, ...] = (
         tag="Native",
         reply=ModelList,
         needs_token=True,
-        errors=(401, 500, 503),
+        errors=_AUTHENTICATED,
     ),
     Route(
         method="GET",

@@ -5,8 +5,11 @@ trying (`generation/constraint.py`).
 """
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections import defaultdict
+from collections.abc import Iterator
 from typing import Any
+from urllib.parse import unquote
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
@@ -24,22 +27,29 @@ MAX_REPETITIONS = 10_000
 
 _COUNTS = ("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties")
 
-Schema = Mapping[str, Any] | bool
+_MAPS = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
+_LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
+_SINGLES = (
+    *("items", "contains", "additionalProperties", "propertyNames", "unevaluatedItems", "unevaluatedProperties"),
+    *("not", "if", "then", "else", "contentSchema"),
+)
+"""Where a schema holds schemas (JSON Schema draft 2020-12, Core sections 8, 10 and 11, Validation section 8).
+Anything else, such as the value of `const`, is data, whatever it looks like."""
+
+_INDEX = re.compile(r"0|[1-9][0-9]{0,5}")
+
+Schema = dict[str, Any]
 
 
-def check_schema(schema: Mapping[str, Any]) -> None:
+def check_schema(schema: Schema) -> None:
     """Raise the 400 that names `format` when the schema cannot be used."""
-    if len(json.dumps(schema)) > MAX_SCHEMA_BYTES:
-        raise _refuse(f"the schema is larger than {MAX_SCHEMA_BYTES} bytes; use a smaller one")
-    _check_shape(schema)
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
-        where = "/".join(map(str, error.absolute_path))[:100] or "its top"
-        raise _refuse(f"not a JSON Schema (draft 2020-12): see {where}") from None
-    except RecursionError:
-        raise _refuse("the schema is nested too deep; use a flatter one") from None
-    if not _Instances(schema).can_end():
+    _check_size(schema)
+    document = _Document(schema)
+    for entry in document.entries():
+        _check_syntax(entry)
+    for part in document.schemas:
+        _check_counts(part)
+    if not document.can_end():
         raise _refuse("no reply could ever satisfy this schema: it needs itself without end, or refers to nothing")
 
 
@@ -47,7 +57,7 @@ def _refuse(problem: str) -> ApiError:
     return invalid_field("format", problem)
 
 
-def _check_shape(schema: Mapping[str, Any]) -> None:
+def _check_size(schema: Schema) -> None:
     parts = 0
     pending: list[tuple[Any, int]] = [(schema, 1)]
     while pending:
@@ -58,78 +68,129 @@ def _check_shape(schema: Mapping[str, Any]) -> None:
         if parts > MAX_SCHEMA_PARTS:
             raise _refuse(f"the schema has more than {MAX_SCHEMA_PARTS} parts; use a smaller one")
         if isinstance(part, dict):
-            _check_counts(part)
             pending += [(value, depth + 1) for value in part.values()]
         elif isinstance(part, list):
             pending += [(value, depth + 1) for value in part]
+    if len(json.dumps(schema)) > MAX_SCHEMA_BYTES:
+        raise _refuse(f"the schema is larger than {MAX_SCHEMA_BYTES} bytes; use a smaller one")
 
 
-def _check_counts(part: Mapping[str, Any]) -> None:
+def _check_syntax(schema: Schema) -> None:
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        where = "/".join(map(str, error.absolute_path))[:100] or "its top"
+        raise _refuse(f"not a JSON Schema (draft 2020-12): see {where}") from None
+    except (RecursionError, OverflowError):
+        # From compiling a `pattern`, to see whether it is one.
+        raise _refuse("a pattern of the schema is nested too deep or repeats too often; use a simpler one") from None
+
+
+def _check_counts(schema: Schema) -> None:
     for name in _COUNTS:
-        count = part.get(name)
-        if isinstance(count, int | float) and count > MAX_REPETITIONS:
+        if schema.get(name, 0) > MAX_REPETITIONS:
             raise _refuse(f"{name} is above {MAX_REPETITIONS}; use a smaller one")
 
 
-class _Instances:
-    """Finds out whether a schema has an instance of finite size.
+class _Document:
+    """Every schema inside a document: what keywords lead to from its root, and what a `$ref` points at elsewhere.
 
-    The least fixed point of "can end": a part can end when everything it requires can, known parts first. What only
-    ever leads back to itself is never reached.
+    Made before anything is known of the document but its size, so nothing is taken to have the type it should have.
     """
 
-    def __init__(self, root: Mapping[str, Any]) -> None:
+    def __init__(self, root: Schema) -> None:
         self._root = root
-        self._ending: set[int] = set()
+        self._inside: set[int] = set()
+        found: dict[int, Schema] = {}
+        pending = [root]
+        while pending:
+            schema = pending.pop()
+            if id(schema) in found:
+                continue
+            found[id(schema)] = schema
+            inside = [part for part in _parts(schema) if isinstance(part, dict)]
+            self._inside |= set(map(id, inside))
+            pending += inside
+            if isinstance(target := self._target(schema), dict):
+                pending.append(target)
+        self.schemas = list(found.values())
+
+    def entries(self) -> Iterator[Schema]:
+        """Yield the schemas that no other one holds; checking their syntax checks that of all."""
+        return (schema for schema in self.schemas if id(schema) not in self._inside)
 
     def can_end(self) -> bool:
-        """Say whether the whole schema can end."""
-        parts = list(_parts(self._root))
-        while True:
-            known = len(self._ending)
-            self._ending |= {id(part) for part in parts if self._ends(part)}
-            if id(self._root) in self._ending:
-                return True
-            if len(self._ending) == known:
-                return False
+        """Say whether the document, with its syntax checked, has an instance of finite size.
 
-    def _is_known(self, part: Any) -> bool:
-        return part is not False and (not isinstance(part, dict) or id(part) in self._ending)
+        The least fixed point of "can end": a schema can end when all it needs can, those that need nothing first. What
+        only ever leads back to itself is never reached. Each need is looked at once.
+        """
+        unmet = {id(each): 0 if each else 1 for each in (True, False)}
+        waiting: defaultdict[int, list[int]] = defaultdict(list)
+        for schema in self.schemas:
+            needs, choices = self._needs(schema), _choices(schema)
+            unmet[id(schema)] = len(needs) + len(choices)
+            for need in [*needs, *choices]:
+                waiting[id(need)].append(id(schema))
+            for choice in choices:
+                unmet[id(choice)] = 1
+                for part in choice:
+                    waiting[id(part)].append(id(choice))
+        ending = [each for each, count in unmet.items() if count == 0]
+        while ending:
+            for each in waiting[ending.pop()]:
+                unmet[each] -= 1
+                if unmet[each] == 0:
+                    ending.append(each)
+        return unmet[id(self._root)] <= 0
 
-    def _ends(self, part: Mapping[str, Any]) -> bool:
-        if "$ref" in part and not self._is_known(self._target(part["$ref"])):
-            return False
-        properties = part.get("properties", {})
-        required = [properties[name] for name in part.get("required", ()) if name in properties]
-        needed = [*required, *part.get("allOf", ())]
-        if part.get("minItems", 0) > 0:
-            needed += part.get("prefixItems", []) or [part.get("items", True)]
-        choices = [part[name] for name in ("anyOf", "oneOf") if name in part]
-        return all(map(self._is_known, needed)) and all(any(map(self._is_known, each)) for each in choices)
+    def _needs(self, schema: Schema) -> list[Any]:
+        """List the schemas that every instance of this one has to satisfy, whole or with a part of it."""
+        needs = [*schema.get("allOf", ())]
+        if "$ref" in schema:
+            needs.append(self._target(schema))
+        match schema.get("type"):
+            case "object" | ["object"]:
+                properties = schema.get("properties", {})
+                needs += [properties[name] for name in schema.get("required", ()) if name in properties]
+            case "array" | ["array"]:
+                items = schema.get("prefixItems", [])
+                least = int(schema.get("minItems", 0))
+                needs += items[:least]
+                if least > len(items):
+                    needs.append(schema.get("items", True))
+        return needs
 
-    def _target(self, reference: Any) -> Any:
-        """Follow a local reference (RFC 6901); False for one that leads nowhere, which nothing satisfies."""
-        if not isinstance(reference, str) or not reference.startswith("#"):
+    def _target(self, schema: Schema) -> Schema | bool:
+        """Follow `$ref`, a JSON pointer within the document (RFC 6901); False if it leads to no schema: no instance."""
+        reference = schema.get("$ref")
+        if not isinstance(reference, str) or not re.match("#(/|$)", reference):
             return False
         target: Any = self._root
-        for name in reference[1:].split("/")[1:]:
+        for name in unquote(reference).split("/")[1:]:
             key = name.replace("~1", "/").replace("~0", "~")
             if isinstance(target, dict) and key in target:
                 target = target[key]
-            elif isinstance(target, list) and key.isdigit() and int(key) < len(target):
+            elif isinstance(target, list) and _INDEX.fullmatch(key) and int(key) < len(target):
                 target = target[int(key)]
             else:
                 return False
-        return target
+        return target if isinstance(target, dict | bool) else False
 
 
-def _parts(root: Any) -> Iterator[Mapping[str, Any]]:
-    """Walk over every object inside a schema."""
-    pending = [root]
-    while pending:
-        part = pending.pop()
-        if isinstance(part, dict):
-            yield part
-            pending += part.values()
-        elif isinstance(part, list):
-            pending += part
+def _parts(schema: Schema) -> Iterator[Any]:
+    """Walk over what a schema's keywords hold, one step down."""
+    for name in _MAPS:
+        if isinstance(parts := schema.get(name), dict):
+            yield from parts.values()
+    for name in _LISTS:
+        if isinstance(parts := schema.get(name), list):
+            yield from parts
+    for name in _SINGLES:
+        if name in schema:
+            yield schema[name]
+
+
+def _choices(schema: Schema) -> list[list[Any]]:
+    """List the alternatives of which every instance has to satisfy one."""
+    return [schema[name] for name in ("anyOf", "oneOf") if name in schema]

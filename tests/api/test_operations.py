@@ -1,6 +1,8 @@
 """Health, metrics, the OpenAPI document and its page."""
 
 import json
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -68,6 +70,72 @@ async def test_every_reference_of_the_document_resolves(service: Service) -> Non
     names = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}
     assert names <= set(document["components"]["schemas"])
     assert document["openapi"].startswith("3.1")
+
+
+def keys_within(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from value
+    if isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from keys_within(part)
+
+
+async def test_the_document_has_json_schemas_words_for_ranges(service: Service) -> None:
+    _, document, _ = await service.get("/openapi.json", headers={})
+    assert not {"ge", "le", "gt", "lt", "min_length", "max_length"} & set(keys_within(document))
+    fields = document["components"]["schemas"]["ChatRequest"]["properties"]
+    ranges = {name: (field.get("minimum"), field.get("maximum")) for name, field in fields.items()}
+    assert ranges["mirostat"] == (0, 2)
+    assert ranges["num_ctx"] == (64, None)
+    assert ranges["repeat_last_n"] == (-1, None)
+    assert ranges["seed"] == (-(2**63), 2**63 - 1)
+    assert ranges["num_predict"] == (-2, None)
+    assert ranges["top_k"] == (0, None)
+    assert ranges["temperature"] == (0, 5)
+
+
+@pytest.mark.parametrize(
+    ("stop", "is_valid"),
+    [("END", True), (["END"] * 16, True), (None, True), ("", False), ([""], False), (["x"] * 17, False), (5, False)],
+)
+async def test_the_document_and_the_service_agree_on_stop(service: Service, *, stop: Any, is_valid: bool) -> None:
+    _, document, _ = await service.get("/openapi.json", headers={})
+    described = document["components"]["schemas"]["ChatRequest"]["properties"]["stop"]
+    assert Draft202012Validator(described).is_valid(stop) is is_valid
+    body = {"messages": [{"role": "user", "content": "Hello!"}], "stop": stop, "num_predict": 1}
+    assert ((await service.post("/ai/chat", body))[0] == 200) is is_valid
+
+
+async def test_the_document_lists_what_a_route_may_answer(service: Service) -> None:
+    _, document, _ = await service.get("/openapi.json", headers={})
+    assert {
+        path: {int(status) for status in operation["responses"]}
+        for path, methods in document["paths"].items()
+        for operation in methods.values()
+        if "security" in operation
+    } == {
+        "/ai/chat": {200, 400, 401, 403, 404, 413, 415, 429, 500, 503, 504},
+        "/ai/usage": {200, 400, 401, 403, 500, 503},
+        "/ai/tokenize": {200, 400, 401, 403, 413, 415, 500, 503},
+        "/v1/models": {200, 400, 401, 403, 500, 503},
+    }
+    lines = document["paths"]["/ai/chat"]["post"]["responses"]["200"]["content"]["application/x-ndjson"]["schema"]
+    assert {line["$ref"].rsplit("/", 1)[-1] for line in lines["anyOf"]} == {"ChatPiece", "ChatReply", "ErrorReply"}
+
+
+async def test_real_errors_carry_the_headers_of_the_document(service: Service) -> None:
+    _, document, _ = await service.get("/openapi.json", headers={})
+    described = document["paths"]["/ai/chat"]["post"]["responses"]
+    bad, _, refused = await service.post("/ai/chat", {})
+    assert bad == 400
+    assert set(described["400"]["headers"]) <= set(refused.headers)
+    async with service.session.post(f"{service.url}/ai/chat") as unknown:
+        assert unknown.status == 401
+        assert set(described["401"]["headers"]) <= set(unknown.headers)
+    assert set(described["429"]["headers"]) == {*described["403"]["headers"], "Retry-After"}
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            assert "Retry-After" in operation["responses"].get("503", {"headers": "Retry-After"})["headers"]
 
 
 async def test_the_page_shows_every_route_and_fetches_nothing_from_elsewhere(service: Service) -> None:
