@@ -70,18 +70,12 @@ class Settings(BaseSettings):
     )
     model: str = _named("PARLEY_MODEL", MODEL_DEMO, "demo, a path to a GGUF file, or hf:owner/repo/file.gguf")
     engine: str = _named("PARLEY_ENGINE", "llama.cpp", "llama.cpp or ctransformers (not yet: remote)")
-    engine_url: str | None = _named(
-        "PARLEY_ENGINE_URL", None, "not yet; for remote: an OpenAI-compatible base URL"
-    )
-    engine_api_key: SecretStr | None = _named(
-        "PARLEY_ENGINE_API_KEY", None, "not yet; for remote: its key"
-    )
+    engine_url: str | None = _named("PARLEY_ENGINE_URL", None, "not yet; for remote: an OpenAI-compatible base URL")
+    engine_api_key: SecretStr | None = _named("PARLEY_ENGINE_API_KEY", None, "not yet; for remote: its key")
     llama_server: Path | None = _named(
         "PARLEY_LLAMA_SERVER", None, "path of a llama-server binary to run instead of the packaged one"
     )
-    lora: str | None = _named(
-        "PARLEY_LORA", None, "not yet; name=path[,name=path]: each becomes a model name"
-    )
+    lora: str | None = _named("PARLEY_LORA", None, "not yet; name=path[,name=path]: each becomes a model name")
     context: int = _named(
         "PARLEY_CONTEXT", 4096, "largest num_ctx a request may use, tokens; memory grows with it", ge=MIN_CONTEXT_TOKENS
     )
