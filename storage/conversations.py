@@ -1,22 +1,41 @@
 """Conversations: ordered messages under an opaque key.
 
 Owns: what was said, until it is cleared. Does not own: which part of it fits the model's context, or who may read it.
+What follows from edits and deletions in Discord stands in `posted.py`, what a person's wish to be forgotten takes along
+in `forgetting.py`; both are reached through `Conversations`.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, select, update
 
+from storage import forgetting
 from storage.clock import Clock
 from storage.database import Database
+from storage.forgetting import ForgottenWords
+from storage.posted import (
+    PostedPart,
+    PostedReply,
+    delete_messages,
+    delete_posted,
+    edit_question,
+    fetch_last_reply,
+    fetch_posted,
+    link_reply,
+)
 from storage.schema import MAX_CONVERSATION_KEY_LENGTH, conversation_messages, conversations
 from storage.uninterrupted import LentConnection
 from storage.upserts import insert_or_update
 
 Role = Literal["system", "user", "assistant"]
+
+# Another process that reads can hold the log open; ours read for milliseconds.
+_ERASE_TRIES = 5
+_ERASE_PAUSE_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +50,11 @@ class NewMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredMessage:
-    """A remembered message; `id` grows with the order of the conversation and is never used again."""
+    """A remembered message; `id` grows with the order of the conversation and is never used again.
+
+    `answers_id` is the user's message that a reply answers; when that is gone it is None, and `author_id` says who
+    asked. `is_cut` says that the reply stopped at its length limit.
+    """
 
     id: int
     role: Role
@@ -39,6 +62,16 @@ class StoredMessage:
     author_id: int | None
     discord_message_id: int | None
     created_at: datetime
+    answers_id: int | None
+    is_cut: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnIds:
+    """The ids of a turn's two messages."""
+
+    question_id: int
+    reply_id: int
 
 
 class Conversations:
@@ -49,17 +82,59 @@ class Conversations:
         self._clock = clock
 
     async def append(self, key: str, *messages: NewMessage) -> list[int]:
-        """Add messages in their order, all or none; returns their ids. Raises `ValueError` for a bad key."""
+        """Add messages in their order, all or none; returns their ids. Raises `ValueError` for a bad key.
+
+        A reply among them answers the user's message before it, if there is one among them.
+        """
         _check_key(key)
         if not messages:
             return []
         now = self._clock.now()
         async with self._database.writing() as connection:
             await _touch(connection, key, now)
-            return await _add(connection, key, messages, now)
+            ids: list[int] = []
+            question_id = None
+            for message in messages:
+                answers_id = question_id if message.role == "assistant" else None
+                ids.append(await _add(connection, key, message, now, answers_id=answers_id))
+                question_id = ids[-1] if message.role == "user" else question_id
+            return ids
 
-    async def read(self, key: str) -> list[StoredMessage]:
-        """Return the messages, oldest first."""
+    async def append_turn(
+        self, key: str, question: NewMessage, reply: NewMessage, *, is_cut: bool, before: Sequence[NewMessage] = ()
+    ) -> TurnIds:
+        """Add a question and the reply that answers it, both or none. Raises `ValueError` for a bad key.
+
+        `is_cut` says that the reply stopped at its length limit. `before` are messages that the question refers to;
+        they come with it.
+        """
+        _check_key(key)
+        now = self._clock.now()
+        async with self._database.writing() as connection:
+            await _touch(connection, key, now)
+            for message in before:
+                await _add(connection, key, message, now)
+            question_id = await _add(connection, key, question, now)
+            reply_id = await _add(connection, key, reply, now, answers_id=question_id, is_cut=is_cut)
+        return TurnIds(question_id=question_id, reply_id=reply_id)
+
+    async def replace_reply(self, reply_id: int, text: str, *, is_cut: bool) -> bool:
+        """Put another text in a reply's place; False when the reply is gone. To be linked again afterwards."""
+        stored = conversation_messages.c
+        statement = (
+            update(conversation_messages)
+            .where(stored.id == reply_id, stored.role == "assistant")
+            .values(content=text, is_cut=is_cut)
+            .returning(stored.conversation_key)
+        )
+        async with self._database.writing() as connection:
+            key = await connection.scalar(statement)
+            if key is not None:
+                await _touch(connection, key, self._clock.now())
+        return key is not None
+
+    async def read(self, key: str, *, skip: int = 0) -> list[StoredMessage]:
+        """Return the messages, oldest first, without the `skip` oldest ones."""
         stored = conversation_messages.c
         query = (
             select(
@@ -69,35 +144,110 @@ class Conversations:
                 stored.author_id,
                 stored.discord_message_id,
                 stored.created_at,
+                stored.answers_id,
+                stored.is_cut,
             )
             .where(stored.conversation_key == key)
             .order_by(stored.id)
+            .offset(skip)
         )
         async with self._database.reading() as connection:
             return [StoredMessage(**row) for row in (await connection.execute(query)).mappings()]
 
+    async def count(self, key: str) -> int:
+        """Count the messages of a conversation; 0 for one that is not there."""
+        query = select(func.count()).where(conversation_messages.c.conversation_key == key)
+        async with self._database.reading() as connection:
+            number: int = await connection.scalar(query)
+        return number
+
+    async def link(self, reply_id: int, posted: Sequence[PostedPart], *, asker_id: int) -> bool:
+        """Say in which Discord messages a reply stands, in their order, in place of what was said before.
+
+        `asker_id` may press the reply's buttons. False when the reply is gone. A Discord message belongs to the reply
+        that was linked to it last.
+        """
+        async with self._database.writing() as connection:
+            return await link_reply(connection, reply_id, posted, asker_id=asker_id)
+
+    async def find_posted(self, discord_message_id: int) -> PostedReply | None:
+        """Return the reply that stands in a Discord message, None when there is none."""
+        async with self._database.reading() as connection:
+            return await fetch_posted(connection, discord_message_id)
+
+    async def last_reply(self, key: str) -> PostedReply | None:
+        """Return a conversation's last message if it is a reply that stands in Discord, None otherwise."""
+        async with self._database.reading() as connection:
+            return await fetch_last_reply(connection, key)
+
+    async def edit_by_discord_id(self, discord_message_id: int, content: str) -> str | None:
+        """Change what a user's message says, after it was edited in Discord; its reply stays.
+
+        Returns the conversation's key, None when no conversation has the message. Where several have it, because a
+        thread began with a copy, all are changed and the key is that of the oldest.
+        """
+        async with self._database.writing() as connection:
+            return await edit_question(connection, discord_message_id, content)
+
+    async def delete_by_discord_ids(self, ids: Collection[int]) -> list[str]:
+        """Take out of the conversations what nobody can see in Discord any more; returns the keys touched, sorted.
+
+        A deleted message goes from its conversation, and its reply stays. A deleted message of a reply takes its part
+        of the text along; the reply goes when nothing readable is left. A question without a message of its own, such
+        as a command's, goes with the first message of its reply, which shows it.
+        """
+        async with self._database.writing() as connection:
+            touched = await delete_posted(connection, frozenset(ids))
+            await forgetting.drop_empty(connection, touched)
+        return sorted(touched)
+
     async def clear(self, key: str) -> int:
         """Forget a conversation; returns how many messages it had."""
         async with self._database.writing() as connection:
-            deleted = await connection.execute(
-                delete(conversation_messages).where(conversation_messages.c.conversation_key == key)
-            )
-            await connection.execute(delete(conversations).where(conversations.c.key == key))
-            return deleted.rowcount
+            return await forgetting.clear(connection, key)
+
+    async def clear_channels(self, channel_ids: Collection[int]) -> int:
+        """Forget the conversations of channels that are gone: the shared ones and every private one there.
+
+        Keys are `channel:<channel>` and `private:<channel>:<author>`. Returns how many messages they had.
+        """
+        async with self._database.writing() as connection:
+            return await forgetting.clear_channels(connection, frozenset(channel_ids))
 
     async def delete_message(self, message_id: int) -> bool:
         """Forget one message; says whether there was one."""
         async with self._database.writing() as connection:
-            deleted = await connection.execute(
-                delete(conversation_messages).where(conversation_messages.c.id == message_id)
-            )
-            return deleted.rowcount > 0
+            return bool(await delete_messages(connection, conversation_messages.c.id == message_id))
 
     async def delete_untouched(self, before: datetime) -> int:
         """Forget the conversations nobody has added to since an aware instant; returns how many."""
         async with self._database.writing() as connection:
             deleted = await connection.execute(delete(conversations).where(conversations.c.touched_at < before))
             return deleted.rowcount
+
+    async def forget_author(self, author_id: int, *, key: str | None) -> ForgottenWords:
+        """Forget what a person wrote in one conversation, or everywhere (None), and the replies to it: they repeat it.
+
+        Everywhere includes the person's private conversations (`private:<channel>:<author_id>`), whole. The words leave
+        the files with `erase_traces`.
+        """
+        async with self._database.writing() as connection:
+            return await forgetting.forget_author(connection, author_id, key)
+
+    async def erase_traces(self) -> bool:
+        """Make what was deleted or replaced leave the database's files; says whether it has.
+
+        True: no byte of it stands in the file or its log. False: another process kept reading through every try (a few
+        seconds); the words cannot be read through the database any more, and leave the files when a later call, or the
+        close of the database, finds no reader. Writes the whole file anew (`Database.compact`), so worth calling only
+        when something was deleted. Raises `StorageError`.
+        """
+        await self._database.compact()
+        for _ in range(_ERASE_TRIES - 1):
+            if await self._database.checkpoint():
+                return True
+            await asyncio.sleep(_ERASE_PAUSE_SECONDS)
+        return await self._database.checkpoint()
 
 
 def _check_key(key: str) -> None:
@@ -114,18 +264,26 @@ async def _touch(connection: LentConnection, key: str, now: datetime) -> None:
     )
 
 
-async def _add(connection: LentConnection, key: str, messages: Sequence[NewMessage], now: datetime) -> list[int]:
-    """Insert one by one: only so do the ids follow the order on every database."""
+async def _add(
+    connection: LentConnection,
+    key: str,
+    message: NewMessage,
+    now: datetime,
+    *,
+    answers_id: int | None = None,
+    is_cut: bool = False,
+) -> int:
+    """Insert one message; one by one the ids follow the order on every database."""
+    values = {
+        "conversation_key": key,
+        "role": message.role,
+        "content": message.content,
+        "author_id": message.author_id,
+        "discord_message_id": message.discord_message_id,
+        "created_at": now,
+        "answers_id": answers_id,
+        "is_cut": is_cut,
+    }
     statement = insert(conversation_messages).returning(conversation_messages.c.id)
-    ids = []
-    for message in messages:
-        values = {
-            "conversation_key": key,
-            "role": message.role,
-            "content": message.content,
-            "author_id": message.author_id,
-            "discord_message_id": message.discord_message_id,
-            "created_at": now,
-        }
-        ids.append((await connection.execute(statement, values)).scalar_one())
-    return ids
+    message_id: int = (await connection.execute(statement, values)).scalar_one()
+    return message_id

@@ -43,6 +43,26 @@ class TokenNotFoundError(Exception):
         self.token_id = token_id
 
 
+class TooManyError(Exception):
+    """As many as may be are there already; nothing was added. `limit` says how many may be."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"{limit} are there already")
+        self.limit = limit
+
+
+class TooManyTokensError(TooManyError):
+    """The server has as many active API tokens as it may have."""
+
+
+class TooManyPersonasError(TooManyError):
+    """The server has saved as many personas as it may."""
+
+
+class TooManyLimitsError(TooManyError):
+    """The server has set as many limits per person as it may."""
+
+
 class AllowanceUsedError(Exception):
     """The day's calls are used; nothing was charged. `resets_at` is the UTC instant of the next day."""
 

@@ -131,6 +131,10 @@ class Ledger:
             used = await _fetch_used(connection, tenant_id, self._zone.day(now))
         return Allowance(used=used, limit=limit, resets_at=self._zone.next_reset(now))
 
+    def today(self) -> date:
+        """Return the local date on which calls are counted now."""
+        return self._zone.day(self._clock.now())
+
     async def usage(self, tenant_id: str) -> TenantUsage:
         """Report one tenant; zeros for one that never called."""
         return (await self.usage_of([tenant_id]))[tenant_id]
@@ -138,7 +142,7 @@ class Ledger:
     async def usage_of(self, tenant_ids: Iterable[str]) -> dict[str, TenantUsage]:
         """Report several tenants in one query; every one asked for is in the answer, in the order asked."""
         asked = list(dict.fromkeys(tenant_ids))
-        today = self._zone.day(self._clock.now())
+        today = self.today()
         records = _rank_days(asked)
         query = select(records).where(records.c.place <= REPORTED_DAYS).order_by(records.c.day.desc())
         reports = dict.fromkeys(asked, TenantUsage())

@@ -20,6 +20,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
 )
 from sqlalchemy.types import TypeDecorator
 
@@ -27,6 +28,8 @@ MAX_TENANT_ID_LENGTH = 64
 MAX_TOKEN_NAME_LENGTH = 64
 MAX_CONVERSATION_KEY_LENGTH = 200
 MAX_NOTE_KEY_LENGTH = 64
+MAX_PERSONA_NAME_LENGTH = 32
+MAX_MODEL_NAME_LENGTH = 200
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -118,6 +121,7 @@ conversations = Table(
 )
 
 # AUTOINCREMENT: the id of a deleted message is never given to another one.
+# `answers_id` names the user's message that a reply answers; `is_cut` says that the reply stopped at its length limit.
 conversation_messages = Table(
     "conversation_messages",
     metadata,
@@ -131,10 +135,68 @@ conversation_messages = Table(
     ),
     Column("role", String(16), nullable=False),
     Column("content", Text, nullable=False),
-    Column("author_id", BigInteger),
-    Column("discord_message_id", BigInteger),
+    Column("author_id", BigInteger, index=True),
+    Column("discord_message_id", BigInteger, index=True),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("answers_id", AutoId, ForeignKey("conversation_messages.id", ondelete="SET NULL"), index=True),
+    Column("is_cut", Boolean, nullable=False, server_default=false()),
     sqlite_autoincrement=True,
+)
+
+# Where a reply stands in Discord: `characters` of its text, in the order of `position`, in each message.
+# autoincrement off: the ids are Discord's, and PostgreSQL would make a sequence for them.
+posted_messages = Table(
+    "posted_messages",
+    metadata,
+    Column("discord_message_id", BigInteger, primary_key=True, autoincrement=False),
+    Column(
+        "message_id",
+        AutoId,
+        ForeignKey("conversation_messages.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    Column("channel_id", BigInteger, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("characters", Integer, nullable=False),
+    Column("asker_id", BigInteger, nullable=False),
+)
+
+# `options` is the text of a JSON object.
+channel_settings = Table(
+    "channel_settings",
+    metadata,
+    Column("channel_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("guild_id", BigInteger, index=True),
+    Column("persona", Text),
+    Column("persona_name", String(MAX_PERSONA_NAME_LENGTH)),
+    Column("options", Text),
+    Column("model", String(MAX_MODEL_NAME_LENGTH)),
+    Column("changed_by", BigInteger, nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
+)
+
+# `folded` is the name as it is compared; folding can make it longer.
+personas = Table(
+    "personas",
+    metadata,
+    Column("guild_id", BigInteger, primary_key=True),
+    Column("folded", Text, primary_key=True),
+    Column("name", String(MAX_PERSONA_NAME_LENGTH), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("created_by", BigInteger, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+# Role 0 is everyone: Discord gives no role that id.
+person_limits = Table(
+    "person_limits",
+    metadata,
+    Column("guild_id", BigInteger, primary_key=True),
+    Column("role_id", BigInteger, primary_key=True),
+    Column("daily_calls", BigInteger, nullable=False),
+    Column("changed_by", BigInteger, nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
 )
 
 notes = Table(

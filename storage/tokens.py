@@ -8,16 +8,25 @@ import enum
 import hashlib
 import re
 import secrets
-import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
-from sqlalchemy import ColumnElement, Row, Update, func, insert, literal, or_, select, true, update
+from sqlalchemy import ColumnElement, Row, Update, and_, func, insert, literal, or_, select, true, update
 
+from storage.chunks import in_chunks
 from storage.clock import Clock
+from storage.counts import check_count
 from storage.database import Database
-from storage.errors import TokenExpiredError, TokenNotFoundError, TokenRevokedError, TokenUnknownError
+from storage.errors import (
+    TokenExpiredError,
+    TokenNotFoundError,
+    TokenRevokedError,
+    TokenUnknownError,
+    TooManyTokensError,
+)
+from storage.names import clean_name
 from storage.schema import MAX_TOKEN_NAME_LENGTH, UtcDateTime, api_tokens, token_secrets
 from storage.uninterrupted import LentConnection
 
@@ -29,8 +38,8 @@ _SECRET_PATTERN = re.compile(re.escape(SECRET_PREFIX) + r"[A-Za-z0-9_-]{32,128}"
 _ID_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 _ID_LENGTH = 12
 
-# The largest allowance a column of every database holds with room to count.
-_MAX_COUNT = 2**53
+MAX_GRACE = timedelta(days=365)
+"""How long a secret that was rotated away may go on opening its token."""
 
 
 class _Guilds(enum.Enum):
@@ -103,21 +112,28 @@ class TokenStore:
         llm_balance: int | None = None,
         expires_at: datetime | None = None,
         mature: bool = False,
+        limit_in_guild: int | None = None,
     ) -> IssuedToken:
-        """Issue a token; raises `ValueError` with a message for people when the name or a number is not usable."""
+        """Issue a token; raises `ValueError` with a message for people when the name or a number is not usable.
+
+        With `limit_in_guild`, raises `TooManyTokensError` when so many of the guild's tokens (of those of no guild, for
+        None) are neither revoked nor expired.
+        """
         token = ApiToken(
             id="tok_" + "".join(secrets.choice(_ID_ALPHABET) for _ in range(_ID_LENGTH)),
-            name=_clean_name(name),
+            name=clean_name(name, max_length=MAX_TOKEN_NAME_LENGTH),
             guild_id=guild_id,
             created_by=created_by,
             created_at=self._clock.now(),
             expires_at=_check_instant("expiry", expires_at),
             revoked_at=None,
-            daily_calls=_check_count("daily calls", daily_calls),
-            llm_balance=None if llm_balance is None else _check_count("LLM tokens", llm_balance),
+            daily_calls=check_count("daily calls", daily_calls),
+            llm_balance=None if llm_balance is None else check_count("LLM tokens", llm_balance),
             mature=mature,
         )
         async with self._database.writing() as connection:
+            if limit_in_guild is not None:
+                await _check_room(connection, guild_id, limit_in_guild, token.created_at)
             await connection.execute(insert(api_tokens), _columns(token))
             secret = await _add_secret(connection, token.id, token.created_at)
         return IssuedToken(token=token, secret=secret)
@@ -145,6 +161,26 @@ class TokenStore:
             raise TokenExpiredError(token.id)
         return token
 
+    async def find_live(self, secrets: Sequence[str]) -> _ApiTokens:
+        """Return the tokens that any of these texts open at this moment, each once, in the order they were issued.
+
+        For a watcher of what people post: a text that opens nothing, whatever it is, is passed over.
+        """
+        digests = {digest(secret) for secret in secrets if _SECRET_PATTERN.fullmatch(secret)}
+        if not digests:
+            return []
+        now, ends_at = self._clock.now(), token_secrets.c.ends_at
+        found: dict[str, ApiToken] = {}
+        async with self._database.reading() as connection:
+            for chunk in in_chunks(digests):
+                query = (
+                    select(api_tokens)
+                    .join(token_secrets, token_secrets.c.token_id == api_tokens.c.id)
+                    .where(token_secrets.c.digest.in_(chunk), or_(ends_at.is_(None), ends_at > now), _is_active(now))
+                )
+                found.update({row.id: _token(row) for row in await connection.execute(query)})
+        return sorted(found.values(), key=lambda token: (token.created_at, token.id))
+
     async def get(self, token_id: str, *, guild_id: GuildScope = EVERY_GUILD) -> ApiToken:
         """Return a token by its id, whatever its state; raises `TokenNotFoundError`, also for another guild's."""
         async with self._database.reading() as connection:
@@ -170,11 +206,17 @@ class TokenStore:
             raise TokenNotFoundError(token_id)
         return _token(row)
 
-    async def rotate(self, token_id: str, *, guild_id: GuildScope = EVERY_GUILD) -> IssuedToken:
-        """Give a token a new secret and end the old one at once; name, allowance and usage stay.
+    async def rotate(
+        self, token_id: str, *, guild_id: GuildScope = EVERY_GUILD, grace: timedelta = timedelta(0)
+    ) -> IssuedToken:
+        """Give a token a new secret; name, allowance and usage stay.
 
-        Raises `TokenNotFoundError`, and `TokenRevokedError` or `TokenExpiredError` for a token that no secret opens.
+        The old secret opens it for `grace` longer (at most `MAX_GRACE`, else `ValueError`), or until the end an earlier
+        rotation has set, if that comes first. Raises `TokenNotFoundError`, and `TokenRevokedError` or
+        `TokenExpiredError` for a token that no secret opens.
         """
+        if not timedelta(0) <= grace <= MAX_GRACE:
+            raise ValueError(f"grace period: give 0 to {MAX_GRACE.days} days")
         now = self._clock.now()
         async with self._database.writing() as connection:
             token = await _fetch(connection, token_id, guild_id)
@@ -182,7 +224,7 @@ class TokenStore:
                 raise TokenRevokedError(token_id)
             if token.expires_at is not None and token.expires_at <= now:
                 raise TokenExpiredError(token_id)
-            await connection.execute(_end_secrets(token_id, now))
+            await connection.execute(_end_secrets(token_id, now + grace))
             secret = await _add_secret(connection, token_id, now)
         return IssuedToken(token=token, secret=secret)
 
@@ -194,22 +236,6 @@ class TokenStore:
         async with self._database.reading() as connection:
             rows = await connection.execute(query.order_by(api_tokens.c.created_at, api_tokens.c.id))
             return [_token(row) for row in rows]
-
-
-def _clean_name(name: str) -> str:
-    stripped = name.strip()
-    if not 1 <= len(stripped) <= MAX_TOKEN_NAME_LENGTH:
-        raise ValueError(f"name: give 1 to {MAX_TOKEN_NAME_LENGTH} characters")
-    # Cc: control characters, Cs: halves of surrogate pairs, Zl and Zp: line and paragraph separators.
-    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in stripped):
-        raise ValueError("name: line breaks and control characters are not allowed")
-    return stripped
-
-
-def _check_count(what: str, value: int) -> int:
-    if not 0 <= value <= _MAX_COUNT:
-        raise ValueError(f"{what}: give a number from 0 to {_MAX_COUNT}")
-    return value
 
 
 def _check_instant(what: str, instant: datetime | None) -> datetime | None:
@@ -239,13 +265,26 @@ async def _add_secret(connection: LentConnection, token_id: str, now: datetime) 
     return secret
 
 
-def _end_secrets(token_id: str, now: datetime) -> Update:
-    """End every secret that still opens the token."""
+def _end_secrets(token_id: str, instant: datetime) -> Update:
+    """End every secret of the token at an instant, but none later than it would have ended."""
     ends_at = token_secrets.c.ends_at
     return (
         update(token_secrets)
-        .where(token_secrets.c.token_id == token_id, or_(ends_at.is_(None), ends_at > now))
-        .values(ends_at=now)
+        .where(token_secrets.c.token_id == token_id, or_(ends_at.is_(None), ends_at > instant))
+        .values(ends_at=instant)
+    )
+
+
+async def _check_room(connection: LentConnection, guild_id: int | None, limit: int, now: datetime) -> None:
+    """Raise when the guild has its limit of active tokens. The one writer counts, so nobody adds one meanwhile."""
+    query = select(func.count()).select_from(api_tokens).where(_belongs_to(guild_id), _is_active(now))
+    if await connection.scalar(query) >= limit:
+        raise TooManyTokensError(limit)
+
+
+def _is_active(now: datetime) -> ColumnElement[bool]:
+    return and_(
+        api_tokens.c.revoked_at.is_(None), or_(api_tokens.c.expires_at.is_(None), api_tokens.c.expires_at > now)
     )
 
 

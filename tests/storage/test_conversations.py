@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -50,6 +51,68 @@ async def test_many_messages_of_one_append_keep_their_order(kept: Conversations)
     ids = await kept.append(KEY, *map(said, words))
     assert ids == sorted(set(ids))
     assert await contents(kept) == words
+
+
+async def test_a_turn_is_a_question_and_its_answer(kept: Conversations) -> None:
+    asked = NewMessage(role="user", content="why?", author_id=5, discord_message_id=50)
+    turn = await kept.append_turn(KEY, asked, NewMessage(role="assistant", content="because"), is_cut=True)
+    question, reply = await kept.read(KEY)
+    assert (question.id, reply.id) == (turn.question_id, turn.reply_id)
+    assert (question.content, question.author_id, question.discord_message_id) == ("why?", 5, 50)
+    assert (question.answers_id, question.is_cut) == (None, False)
+    assert (reply.content, reply.author_id, reply.discord_message_id) == ("because", None, None)
+    assert (reply.answers_id, reply.is_cut) == (question.id, True)
+
+
+async def test_a_turn_is_kept_whole_or_not_at_all(kept: Conversations) -> None:
+    with pytest.raises(ValueError, match="surrogates"):
+        await kept.append_turn(KEY, said("fine"), NewMessage(role="assistant", content="\ud800"), is_cut=False)
+    with pytest.raises(ValueError, match="1 to 200"):
+        await kept.append_turn("", said("fine"), NewMessage(role="assistant", content="fine"), is_cut=False)
+    assert await kept.count(KEY) == 0
+
+
+async def test_an_appended_reply_answers_the_question_before_it(kept: Conversations) -> None:
+    reply = NewMessage(role="assistant", content="reply")
+    rule = NewMessage(role="system", content="rule")
+    ids = await kept.append(KEY, reply, said("one"), said("two"), rule, reply, reply, said("three"))
+    ids += await kept.append(KEY, reply)
+    found = [message.answers_id for message in await kept.read(KEY)]
+    assert found == [None, None, None, None, ids[2], ids[2], None, None]
+
+
+async def test_a_reply_is_replaced_in_its_place(kept: Conversations, clock: ManualClock) -> None:
+    first = await kept.append_turn(KEY, said("a"), NewMessage(role="assistant", content="old"), is_cut=True)
+    await kept.append_turn(KEY, said("b"), NewMessage(role="assistant", content="c"), is_cut=False)
+    before = await kept.read(KEY)
+    clock.advance(timedelta(hours=1))
+    assert await kept.replace_reply(first.reply_id, "new", is_cut=False)
+    after = await kept.read(KEY)
+    assert after == [before[0], replace(before[1], content="new", is_cut=False), *before[2:]]
+    # Somebody was here, so the conversation lives on.
+    assert await kept.delete_untouched(clock.now()) == 0
+
+
+async def test_only_a_reply_that_is_there_can_be_replaced(kept: Conversations) -> None:
+    turn = await kept.append_turn(KEY, said("a"), NewMessage(role="assistant", content="b"), is_cut=False)
+    assert not await kept.replace_reply(turn.question_id, "words in somebody's mouth", is_cut=False)
+    await kept.clear(KEY)
+    assert not await kept.replace_reply(turn.reply_id, "too late", is_cut=False)
+    assert await kept.count(KEY) == 0
+
+
+@pytest.mark.parametrize("skip", [0, 1, 4, 5, 6, 1_000])
+async def test_the_oldest_messages_can_be_skipped(kept: Conversations, skip: int) -> None:
+    await kept.append("other", said("elsewhere"))
+    await kept.append(KEY, *(said(str(number)) for number in range(5)))
+    assert [message.content for message in await kept.read(KEY, skip=skip)] == [str(n) for n in range(skip, 5)]
+
+
+async def test_messages_are_counted_in_one_conversation(kept: Conversations) -> None:
+    assert await kept.count(KEY) == 0
+    await kept.append(KEY, said("a"), said("b"))
+    await kept.append("other", said("c"))
+    assert await kept.count(KEY) == 2
 
 
 async def test_simultaneous_appends_are_not_torn_apart(kept: Conversations) -> None:

@@ -1,5 +1,6 @@
 import asyncio
 import os
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -238,13 +239,46 @@ async def test_more_readers_than_connections_take_turns(database: Database) -> N
     await asyncio.gather(*(Notes(database).get(str(number)) for number in range(READERS * 10)))
 
 
+async def test_an_emptied_log_is_said_to_be_empty(database: Database, path: Path) -> None:
+    await Notes(database).put("a", "b")
+    assert path.with_name("parley.db-wal").stat().st_size > 0
+    assert await database.checkpoint()
+    assert path.with_name("parley.db-wal").stat().st_size == 0
+
+
+async def test_a_log_that_is_being_read_is_said_not_to_be_empty(database: Database, path: Path) -> None:
+    await Notes(database).put("a", "b")
+    reader = sqlite3.connect(path, isolation_level=None)
+    try:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM notes").fetchall()
+        await Notes(database).put("a", "c")
+        assert not await database.checkpoint()
+    finally:
+        reader.close()
+    assert await database.checkpoint()
+    async with database.writing() as writer:
+        assert await writer.scalar(text("PRAGMA busy_timeout")) == 5_000
+
+
+async def test_compacting_gives_back_what_is_not_used(database: Database, path: Path) -> None:
+    await Notes(database).put("a", "x" * 1_000_000)
+    await Notes(database).put("a", "b")
+    await database.checkpoint()
+    before = path.stat().st_size
+    await database.compact()
+    await database.checkpoint()
+    assert path.stat().st_size < before - 900_000
+    assert await Notes(database).get("a") == "b"
+
+
 # Closing
 
 
 async def test_closing_twice_is_fine_and_use_afterwards_is_refused(database: Database) -> None:
     await database.close()
     await database.close()
-    for use in (Notes(database).get("a"), Notes(database).put("a", "b"), database.checkpoint()):
+    for use in (Notes(database).get("a"), Notes(database).put("a", "b"), database.checkpoint(), database.compact()):
         with pytest.raises(StorageError, match="is closed"):
             await use
 

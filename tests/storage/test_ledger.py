@@ -7,6 +7,7 @@ from storage.database import Database
 from storage.days import DayZone
 from storage.errors import AllowanceUsedError
 from storage.ledger import REPORTED_DAYS, Allowance, Charge, Ledger, TenantUsage
+from storage.schema import MAX_TENANT_ID_LENGTH
 from storage.tokens import TokenStore
 from tests.storage.conftest import ManualClock
 
@@ -204,3 +205,29 @@ async def test_the_day_follows_the_configured_zone(database: Database, clock: Ma
     assert (await east.charge(TENANT, limit=1)).day == date(2026, 11, 21)
     west = Ledger(database, zone=DayZone("Pacific/Honolulu"), clock=clock)
     assert (await west.charge(TENANT, limit=1)).day == date(2026, 11, 20)
+    assert (east.today(), west.today()) == (date(2026, 11, 21), date(2026, 11, 20))
+
+
+async def test_a_person_in_a_server_is_a_tenant_too(ledger: Ledger) -> None:
+    largest = 2**64 - 1
+    person, other = f"person:{largest}:{largest}", f"person:{largest}:1"
+    assert len(person) <= MAX_TENANT_ID_LENGTH
+    for _ in range(2):
+        await ledger.charge(person, limit=2)
+    with pytest.raises(AllowanceUsedError):
+        await ledger.charge(person, limit=2)
+    assert (await ledger.charge(other, limit=2)).used == 1
+    assert (await ledger.used_today(person, limit=2)).used == 2
+
+
+async def test_usage_reaches_back_30_days_for_each_of_several_tenants(ledger: Ledger, clock: ManualClock) -> None:
+    for day in range(REPORTED_DAYS + 3):
+        for name in ("daily", "weekly") if day % 7 == 0 else ("daily",):
+            charge = await ledger.charge(name, limit=9)
+            await ledger.settle(charge, prompt_tokens=2, completion_tokens=1)
+        clock.advance(timedelta(days=1))
+    daily, weekly = (await ledger.usage_of(["daily", "weekly"])).values()
+    last = clock.now().date() - timedelta(days=1)
+    assert [day.date for day in daily.days] == [last - timedelta(days=age) for age in range(30)]
+    assert [day.date for day in weekly.days] == [last - timedelta(days=age) for age in (4, 11, 18, 25, 32)]
+    assert (daily.prompt_tokens, weekly.prompt_tokens) == (66, 10)

@@ -13,9 +13,10 @@ from storage.errors import (
     TokenRefusedError,
     TokenRevokedError,
     TokenUnknownError,
+    TooManyTokensError,
 )
 from storage.ledger import Ledger
-from storage.tokens import EVERY_GUILD, SECRET_PREFIX, TokenStore, digest, generate_secret
+from storage.tokens import EVERY_GUILD, MAX_GRACE, SECRET_PREFIX, TokenStore, digest, generate_secret
 from tests.storage.conftest import ManualClock, bytes_on_disk
 
 
@@ -230,3 +231,138 @@ async def test_a_settled_reply_lowers_the_balance_that_find_reports(
     charge = await ledger.charge(issued.token.tenant_id, limit=5)
     assert await ledger.settle(charge, prompt_tokens=4, completion_tokens=9) == -3
     assert (await store.find(issued.secret)).llm_balance == -3
+
+
+# Rotation with a grace period
+
+
+async def opens(store: TokenStore, secret: str) -> bool:
+    try:
+        await store.find(secret)
+    except TokenRevokedError:
+        return False
+    return True
+
+
+async def test_the_old_secret_opens_the_token_until_the_grace_is_over(store: TokenStore, clock: ManualClock) -> None:
+    first = await store.create("a", daily_calls=3)
+    second = await store.rotate(first.token.id, grace=timedelta(hours=1))
+    clock.advance(timedelta(minutes=59, seconds=59.999))
+    assert await store.find(first.secret) == await store.find(second.secret) == first.token
+    clock.advance(timedelta(seconds=0.001))
+    assert [await opens(store, one.secret) for one in (first, second)] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("graces_hours", "ends_hours"),
+    [((5, 2), (2, 2)), ((2, 5), (2, 5)), ((5, 0), (0, 0)), ((0, 5), (0, 5)), ((5, 5), (5, 5)), ((0, 0), (0, 0))],
+)
+async def test_a_second_rotation_can_only_bring_the_end_of_a_secret_nearer(
+    store: TokenStore, clock: ManualClock, graces_hours: tuple[int, int], ends_hours: tuple[int, int]
+) -> None:
+    issued = [await store.create("a", daily_calls=3)]
+    issued += [await store.rotate(issued[0].token.id, grace=timedelta(hours=hours)) for hours in graces_hours]
+    for hour in range(7):
+        expected = [hour < ends_hours[0], hour < ends_hours[1], True]
+        assert [await opens(store, one.secret) for one in issued] == expected
+        clock.advance(timedelta(hours=1))
+
+
+async def test_a_revoked_token_has_no_grace(store: TokenStore) -> None:
+    first = await store.create("a", daily_calls=3)
+    second = await store.rotate(first.token.id, grace=timedelta(hours=1))
+    await store.revoke(first.token.id)
+    assert [await opens(store, one.secret) for one in (first, second)] == [False, False]
+
+
+async def test_a_token_expires_although_a_secret_of_it_has_grace(store: TokenStore, clock: ManualClock) -> None:
+    first = await store.create("a", daily_calls=3, expires_at=clock.now() + timedelta(hours=1))
+    await store.rotate(first.token.id, grace=timedelta(hours=2))
+    clock.advance(timedelta(hours=1))
+    with pytest.raises(TokenExpiredError):
+        await store.find(first.secret)
+
+
+@pytest.mark.parametrize("grace", [timedelta(microseconds=-1), MAX_GRACE + timedelta(microseconds=1), timedelta.max])
+async def test_an_impossible_grace_is_refused_with_words_and_rotates_nothing(
+    store: TokenStore, grace: timedelta
+) -> None:
+    issued = await store.create("a", daily_calls=3)
+    with pytest.raises(ValueError, match="grace period: give 0 to 365 days"):
+        await store.rotate(issued.token.id, grace=grace)
+    assert await store.find(issued.secret) == issued.token
+
+
+# What a watcher of posted texts asks
+
+
+async def test_only_what_opens_a_token_now_is_live(store: TokenStore, clock: ManualClock) -> None:
+    lasting, revoked, rotated, graced = [await store.create(name, daily_calls=1) for name in ("a", "b", "c", "d")]
+    expiring = await store.create("e", daily_calls=1, expires_at=clock.now() + timedelta(hours=1))
+    await store.revoke(revoked.token.id)
+    await store.rotate(rotated.token.id)
+    await store.rotate(graced.token.id, grace=timedelta(hours=1))
+    posted = [one.secret for one in (lasting, revoked, rotated, graced, expiring)]
+    live = await store.find_live([*posted, generate_secret()])
+    assert {token.id for token in live} == {lasting.token.id, graced.token.id, expiring.token.id}
+    clock.advance(timedelta(hours=1))
+    assert await store.find_live(posted) == [lasting.token]
+
+
+async def test_a_token_posted_twice_or_with_two_of_its_secrets_is_named_once(store: TokenStore) -> None:
+    first = await store.create("a", daily_calls=1)
+    second = await store.rotate(first.token.id, grace=timedelta(hours=1))
+    assert await store.find_live([second.secret, first.secret, first.secret]) == [first.token]
+
+
+async def test_live_tokens_come_in_the_order_they_were_issued(store: TokenStore, clock: ManualClock) -> None:
+    issued = []
+    for number in range(600):
+        issued.append(await store.create(str(number), daily_calls=1))
+        clock.advance(timedelta(seconds=1))
+    found = await store.find_live([one.secret for one in reversed(issued)])
+    assert found == [one.token for one in issued]
+
+
+async def test_whatever_else_people_post_is_passed_over(store: TokenStore) -> None:
+    issued = await store.create("a", daily_calls=1)
+    noise = ["", "\0", "\ud800", SECRET_PREFIX, SECRET_PREFIX + "é" * 43, issued.secret + "\n", issued.secret.upper()]
+    noise += ["tok_abcdefghjkmn", issued.token.id, "x" * 1_000_000, *(generate_secret() for _ in range(1_000))]
+    assert await store.find_live(noise) == []
+    assert await store.find_live([*noise, issued.secret]) == [issued.token]
+    assert await store.find_live([]) == []
+
+
+# A limit per server
+
+
+async def test_a_server_has_no_more_active_tokens_than_it_may(store: TokenStore, clock: ManualClock) -> None:
+    for name in ("a", "b"):
+        await store.create(name, daily_calls=1, guild_id=1, limit_in_guild=3)
+    await store.create("c", daily_calls=1, guild_id=1, expires_at=clock.now() + timedelta(hours=1))
+    with pytest.raises(TooManyTokensError) as caught:
+        await store.create("d", daily_calls=1, guild_id=1, limit_in_guild=3)
+    assert caught.value.limit == 3
+    assert await store.count() == 3
+
+
+async def test_revoked_and_expired_tokens_and_those_of_others_take_no_room(
+    store: TokenStore, clock: ManualClock
+) -> None:
+    await store.revoke((await store.create("revoked", daily_calls=1, guild_id=1)).token.id)
+    await store.create("expiring", daily_calls=1, guild_id=1, expires_at=clock.now() + timedelta(hours=1))
+    await store.create("theirs", daily_calls=1, guild_id=2)
+    await store.create("operator's", daily_calls=1)
+    with pytest.raises(TooManyTokensError):
+        await store.create("too early", daily_calls=1, guild_id=1, limit_in_guild=1)
+    clock.advance(timedelta(hours=1))
+    await store.create("fits", daily_calls=1, guild_id=1, limit_in_guild=1)
+    with pytest.raises(TooManyTokensError):
+        await store.create("operator's second", daily_calls=1, limit_in_guild=1)
+
+
+async def test_of_simultaneous_creations_exactly_as_many_succeed_as_there_is_room(store: TokenStore) -> None:
+    creations = [store.create(str(number), daily_calls=1, guild_id=1, limit_in_guild=5) for number in range(20)]
+    outcomes = await asyncio.gather(*creations, return_exceptions=True)
+    assert sum(isinstance(outcome, TooManyTokensError) for outcome in outcomes) == 15
+    assert len(await store.list(guild_id=1)) == 5
