@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from aiohttp import hdrs, web
 
-from api.contract import ON_BEHALF_OF_HEADER, TENANT_PATTERN
+from api.contract import ON_BEHALF_OF_HEADER, PERSON_HEADER, PERSON_PATTERN, TENANT_PATTERN
 from api.errors import ApiError, invalid_field, unauthorized
 from storage.errors import TokenExpiredError, TokenRevokedError, TokenUnknownError
 from storage.tokens import TokenStore
@@ -21,7 +21,7 @@ class Caller:
     """Whoever a request is charged to.
 
     `tenant_id` is an API token's id or `discord:…`; `daily_calls` the calls per day; `llm_balance` the LLM tokens left
-    or None where none are counted.
+    or None where none are counted. `person_id` is the Discord user who asks, None where nobody was named.
     """
 
     tenant_id: str
@@ -29,6 +29,7 @@ class Caller:
     daily_calls: int
     llm_balance: int | None = None
     mature: bool = False
+    person_id: int | None = None
 
 
 class Authenticator:
@@ -42,17 +43,20 @@ class Authenticator:
     async def authenticate(self, request: web.Request) -> Caller:
         """Find the caller; raises the 401 that says what is wrong with the token."""
         secret = _bearer(request.headers.get(hdrs.AUTHORIZATION, ""))
-        tenant = request.headers.get(ON_BEHALF_OF_HEADER)
         if hmac.compare_digest(secret.encode("utf-8", "surrogateescape"), self._service_token):
-            return self._on_behalf_of(tenant)
-        if tenant is not None:
-            raise ApiError(403, "Forbidden", f"Only the service token may send {ON_BEHALF_OF_HEADER}; leave it out.")
+            return self._on_behalf_of(request.headers.get(ON_BEHALF_OF_HEADER), request.headers.get(PERSON_HEADER))
+        for header in (ON_BEHALF_OF_HEADER, PERSON_HEADER):
+            if header in request.headers:
+                raise ApiError(403, "Forbidden", f"Only the service token may send {header}; leave it out.")
         return await self._token_holder(secret)
 
-    def _on_behalf_of(self, tenant: str | None) -> Caller:
+    def _on_behalf_of(self, tenant: str | None, person: str | None) -> Caller:
         if tenant is None or not re.fullmatch(TENANT_PATTERN, tenant):
             raise invalid_field(ON_BEHALF_OF_HEADER, "name whom to charge: discord:<server id> or discord:dm:<user id>")
-        return Caller(tenant_id=tenant, name=tenant, daily_calls=self._daily_calls)
+        if person is not None and not re.fullmatch(PERSON_PATTERN, person):
+            raise invalid_field(PERSON_HEADER, "give the Discord id of the person who asks, 1 to 20 digits")
+        person_id = None if person is None else int(person)
+        return Caller(tenant_id=tenant, name=tenant, daily_calls=self._daily_calls, person_id=person_id)
 
     async def _token_holder(self, secret: str) -> Caller:
         if not secret:

@@ -21,6 +21,11 @@ ON_BEHALF_OF_HEADER = "X-Parley-On-Behalf-Of"
 
 TENANT_PATTERN = r"discord:(?:dm:)?[0-9]{1,20}"
 
+PERSON_HEADER = "X-Parley-Person"
+"""With the service token: the Discord user who asks, digits; the call is charged to whom the other header names."""
+
+PERSON_PATTERN = r"[0-9]{1,20}"
+
 
 def _reject_surrogates(text: str) -> str:
     """Refuse a lone surrogate: it cannot be encoded for the model, the database or the reply."""
@@ -133,7 +138,14 @@ class ChatOptions(SamplingFields):
 class ChatRequest(SamplingFields):
     """Body of `POST /ai/chat`."""
 
-    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=MAX_MESSAGES)]
+    messages: Annotated[
+        list[ChatMessage],
+        Field(
+            min_length=1,
+            max_length=MAX_MESSAGES,
+            description="a last one by the assistant is the beginning of its reply, which then holds the rest alone",
+        ),
+    ]
     format: Annotated[Format | None, Field(description='"json", or a JSON Schema object: the reply is that JSON')] = (
         None
     )
@@ -196,13 +208,28 @@ class ChatReply(BaseModel):
     warnings: list[str]
 
 
+class QueuePlace(BaseModel):
+    """Where a request that waits for a slot stands: `position` 1 is next.
+
+    `wait_seconds` is an estimate from measured service times, null while none was measured.
+    """
+
+    position: int
+    wait_seconds: int | None
+
+
 class ChatPiece(BaseModel):
-    """One line of a stream before the last: new text only."""
+    """One line of a stream before the last: new text only.
+
+    A request that waits gets lines with an empty text and its place in `queue`, before any other; elsewhere there is
+    no `queue`.
+    """
 
     model: str
     created_at: datetime
     message: ReplyMessage
     done: Literal[False] = False
+    queue: Annotated[QueuePlace | None, Field(exclude_if=lambda place: place is None)] = None
 
 
 class CallUsage(BaseModel):

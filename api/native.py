@@ -23,6 +23,7 @@ from api.contract import (
     ChatRequest,
     DayUsage,
     LlmTokenUsage,
+    QueuePlace,
     ReplyMessage,
     TokenizeReply,
     TokenizeRequest,
@@ -30,7 +31,7 @@ from api.contract import (
     UsageReply,
 )
 from api.errors import from_exception, render, unknown_model
-from api.pipeline import Done, Job
+from api.pipeline import Done, Job, Queued
 from api.schemas import check_schema
 from generation.engine import Message, Piece, SamplingOptions
 
@@ -150,12 +151,12 @@ class _Reply:
             async for event in events:
                 if isinstance(event, Piece):
                     text.append(event.text)
-                else:
+                elif isinstance(event, Done):
                     done = event
         return web.json_response(text=self._last(done, "".join(text)).model_dump_json())
 
     async def stream(self) -> web.StreamResponse:
-        """Send a line per piece. An error before the first piece is an ordinary error reply, later a last line."""
+        """Send a line per event. An error before the first is an ordinary error reply, later a last line."""
         async with aclosing(self._events) as events:
             first = await anext(events)
             response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson", "Cache-Control": "no-store"})
@@ -183,11 +184,20 @@ class _Reply:
                 self._request.transport.abort()
             raise ConnectionResetError("the reader stalled") from None
 
-    def _line(self, event: Piece | Done) -> bytes:
-        if isinstance(event, Done):
-            return self._last(event, "").model_dump_json().encode() + b"\n"
-        piece = ChatPiece(model=self._model, created_at=datetime.now(UTC), message=ReplyMessage(content=event.text))
-        return piece.model_dump_json().encode() + b"\n"
+    def _line(self, event: Queued | Piece | Done) -> bytes:
+        line: ChatReply | ChatPiece
+        match event:
+            case Done():
+                line = self._last(event, "")
+            case Queued(position, wait_seconds):
+                line = self._piece("", QueuePlace(position=position, wait_seconds=wait_seconds))
+            case Piece(text):
+                line = self._piece(text)
+        return line.model_dump_json().encode() + b"\n"
+
+    def _piece(self, text: str, queue: QueuePlace | None = None) -> ChatPiece:
+        message = ReplyMessage(content=text)
+        return ChatPiece(model=self._model, created_at=datetime.now(UTC), message=message, queue=queue)
 
     async def _write_error(self, response: web.StreamResponse, error: Exception) -> None:
         body = render(from_exception(error), self._request[keys.REQUEST_ID]).body

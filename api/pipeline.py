@@ -5,6 +5,7 @@ charging (`allowance.py`), decoding (`generation/`).
 """
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from typing import TypeVar
 
 from api.allowance import Allowance, Call
 from api.errors import timed_out
-from api.queue import RequestQueue
+from api.queue import Place, RequestQueue
 from generation.engine import Engine, Finished, Message, Piece, SamplingOptions
 from generation.errors import EngineUnavailableError
 from generation.fitting import ContextFitter, FittedPrompt
@@ -22,6 +23,15 @@ UNTIL_STOP = -1
 UNTIL_CONTEXT_IS_FULL = -2
 
 RETRY_SECONDS = 0.1
+
+PLACE_SECONDS = 1.0
+"""How long a request waits before it is told its place in line, and how often that is looked at again."""
+
+SILENCE_SECONDS = 10.0
+"""How long nothing may come: what lies between takes a silent connection for a dead one, and so do people."""
+
+NOTHING_YET = Piece("", 0)
+"""A sign of life while the prompt is read. It costs nobody anything."""
 
 OPEN_ENDED_SHARE = 4
 """An open-ended reply keeps a quarter of the context free for itself."""
@@ -40,6 +50,14 @@ class Job:
     context_tokens: int
     reply_tokens: int
     sampling: SamplingOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """The request waits for a slot: 1 is next; `wait_seconds` is an estimate, None while nothing was measured."""
+
+    position: int
+    wait_seconds: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +115,8 @@ class Pipeline:
                     raise
                 await asyncio.sleep(RETRY_SECONDS)
 
-    async def run(self, job: Job, call: Call) -> AsyncGenerator[Piece | Done, None]:
-        """Yield the pieces of the reply, then settle the call and yield `Done`.
+    async def run(self, job: Job, call: Call) -> AsyncGenerator[Queued | Piece | Done, None]:
+        """Yield the place in line while there is no slot, the pieces of the reply, then settle the call: `Done`.
 
         Raises the 503 of a full queue, the 504 of the deadline, and the errors of `generation.errors`.
         """
@@ -118,12 +136,17 @@ class Pipeline:
                     return
                 yield event
 
-    async def _steps(self, job: Job, call: Call, started_ns: int) -> AsyncGenerator[Piece | Done, None]:
-        async with self.queue.place():
+    async def _steps(self, job: Job, call: Call, started_ns: int) -> AsyncGenerator[Queued | Piece | Done, None]:
+        with self.queue.place() as place:
+            async with aclosing(_wait_in_line(place)) as places:
+                async for queued in places:
+                    yield queued
             fitted = await self.fit(job)
-            async with aclosing(self._engine.generate(fitted.prompt, _bounded(job, len(fitted.prompt)))) as events:
+            reply = self._engine.generate(fitted.prompt, _bounded(job, len(fitted.prompt)))
+            async with aclosing(_break_silence(reply)) as events:
                 async for event in events:
-                    call.produced(prompt_tokens=len(fitted.prompt), completion_tokens=event.completion_tokens)
+                    if event is not NOTHING_YET:
+                        call.produced(prompt_tokens=len(fitted.prompt), completion_tokens=event.completion_tokens)
                     if isinstance(event, Piece):
                         yield event
                     else:
@@ -134,6 +157,34 @@ class Pipeline:
             dropped_messages=fitted.dropped_messages,
             total_duration_ns=monotonic_ns() - started_ns,
         )
+
+
+async def _wait_in_line(place: Place) -> AsyncGenerator[Queued, None]:
+    """Wait for the slot, telling the place when it has changed, and now and then when it has not."""
+    loop = asyncio.get_running_loop()
+    told, told_at = None, -math.inf
+    while not await place.turn(within_seconds=PLACE_SECONDS):
+        queued = Queued(place.position, place.wait_seconds)
+        if queued != told or loop.time() - told_at >= SILENCE_SECONDS:
+            told, told_at = queued, loop.time()
+            yield queued
+
+
+async def _break_silence(
+    events: AsyncGenerator[Piece | Finished, None],
+) -> AsyncGenerator[Piece | Finished, None]:
+    """Yield a reply's events, and an empty piece now and then before the first: reading a long prompt takes minutes."""
+    async with aclosing(events):
+        first = asyncio.ensure_future(anext(events))
+        try:
+            while not (await asyncio.wait([first], timeout=SILENCE_SECONDS))[0]:
+                yield NOTHING_YET
+        finally:
+            first.cancel()
+            await asyncio.gather(first, return_exceptions=True)
+        yield first.result()
+        async for event in events:
+            yield event
 
 
 def _reserve(job: Job) -> int:

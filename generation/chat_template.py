@@ -42,16 +42,13 @@ class ChatTemplate:
             raise TemplateFailedError from error
 
     def render(self, messages: Sequence[Mapping[str, str]]) -> str:
-        """Render a conversation up to where the assistant begins to speak, or goes on where it spoke last.
+        """Render a conversation up to where the assistant begins to speak.
 
         Raises `TemplateFailedError` when the template refuses, or cannot cope with, these messages.
         """
-        # As llama.cpp's server does: a last message of the assistant is the beginning of its reply.
-        *earlier, last = messages
-        is_begun = last["role"] == "assistant"
         try:
-            rendered = self._template.render(
-                messages=earlier if is_begun else messages,
+            return self._template.render(
+                messages=messages,
                 add_generation_prompt=True,
                 enable_thinking=False,
                 tools=None,
@@ -59,7 +56,6 @@ class ChatTemplate:
             )
         except (jinja2.TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
             raise TemplateFailedError from error
-        return rendered + last["content"] if is_begun else rendered
 
 
 def is_template(source: str | None) -> bool:

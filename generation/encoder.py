@@ -1,7 +1,8 @@
 """Turns a conversation into the token ids that the model reads.
 
-Owns: the order of the steps (mark, render, cut, tokenize) and what to try when a chat template refuses an order of
-roles. Does not own: the engine's HTTP interface, which it is given as a `Tokenizer`.
+Owns: the order of the steps (mark, render, cut, tokenize), how a reply that was begun is gone on with, and what to try
+when a chat template refuses an order of roles. Does not own: the engine's HTTP interface, which it is given as a
+`Tokenizer`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,19 @@ from typing import Protocol
 
 from generation.engine import Message
 from generation.errors import TemplateRefusedError
-from generation.neutralise import ControlTexts, MarkedPrompt, choose_marks, cut, mark, mark_outside, unmark
+from generation.neutralise import (
+    ControlTexts,
+    MarkedPrompt,
+    all_from_people,
+    choose_marks,
+    cut,
+    mark,
+    mark_outside,
+    unmark,
+)
+
+_BLANK_LINE = "\n\n"
+"""Stands between messages that a template takes only as one."""
 
 _GUARD = "\n"
 """Starts a fragment whose tokens must not begin with a space of the tokenizer's own; taken off again afterwards."""
@@ -21,7 +34,10 @@ class Tokenizer(Protocol):
     """The model's template and vocabulary, as the engine offers them."""
 
     async def render(self, messages: Sequence[Message]) -> str:
-        """Apply the chat template; raises `TemplateRefusedError` when it does not take these roles."""
+        """Apply the chat template, up to where the assistant speaks; the last message, if any, is not the assistant's.
+
+        Raises `TemplateRefusedError` when it does not take these roles.
+        """
 
     async def tokenize(
         self, content: str | Sequence[str | int], *, add_special: bool = False, parse_special: bool = False
@@ -46,14 +62,19 @@ class PromptEncoder:
     async def encode_chat(self, messages: Sequence[Message]) -> list[int]:
         """Render and tokenize a conversation; control tokens written in contents stay text.
 
+        A last message of the assistant is the beginning of its reply: the conversation before it is encoded as it was
+        when the reply was begun, and the text follows, every blank kept, in tokens apart as when the model wrote it.
         Raises `TemplateRefusedError`.
         """
-        prompt = await self._render(messages)
-        return await self._encode(cut(prompt, self._control_texts), is_prompt=True)
+        asked, begun = _split_begun(messages)
+        fragments = cut(await self._render(asked), self._control_texts)
+        if begun:
+            fragments += cut(all_from_people(begun), self._control_texts)
+        return await self._encode(fragments, is_prompt=True)
 
     async def encode_text(self, text: str) -> list[int]:
         """Tokenize plain text."""
-        return await self._encode(cut(MarkedPrompt(text, ((0, len(text)),)), self._control_texts), is_prompt=False)
+        return await self._encode(cut(all_from_people(text), self._control_texts), is_prompt=False)
 
     async def _render(self, messages: Sequence[Message]) -> MarkedPrompt:
         refusal: TemplateRefusedError | None = None
@@ -100,6 +121,14 @@ class PromptEncoder:
         return [await self._tokenizer.tokenize(fragment, parse_special=is_prompt) for fragment in fragments]
 
 
+def _split_begun(messages: Sequence[Message]) -> tuple[Sequence[Message], str]:
+    """Take the reply that was begun off the end. Several messages of the assistant there are one."""
+    end = len(messages)
+    while end and messages[end - 1].role == "assistant":
+        end -= 1
+    return messages[:end], _BLANK_LINE.join(message.content for message in messages[end:])
+
+
 def _split(tokens: Sequence[int], separator: int) -> list[list[int]]:
     parts: list[list[int]] = []
     for token in tokens:
@@ -128,7 +157,7 @@ def _role_orders(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
 def _merge_neighbours(messages: Sequence[Message]) -> list[Message]:
     """Join messages of one role that follow each other, with a blank line between."""
     return [
-        Message(role, "\n\n".join(message.content for message in group))
+        Message(role, _BLANK_LINE.join(message.content for message in group))
         for role, group in groupby(messages, key=lambda message: message.role)
     ]
 
@@ -137,9 +166,9 @@ def _fold_system(messages: Sequence[Message]) -> list[Message]:
     """Put system texts before the first user message, for templates that know no system role."""
     system = [message for message in messages if message.role == "system"]
     others = _merge_neighbours([message for message in messages if message.role != "system"])
-    text = "\n\n".join(message.content for message in system)
+    text = _BLANK_LINE.join(message.content for message in system)
     for at, message in enumerate(others):
         if message.role == "user":
-            others[at] = replace(message, content=f"{text}\n\n{message.content}")
+            others[at] = replace(message, content=f"{text}{_BLANK_LINE}{message.content}")
             return others
     return [Message("user", text), *others]

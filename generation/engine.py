@@ -127,7 +127,7 @@ class Engine(Protocol):
         """Return at once when ready, else wait; raises `EngineUnavailableError` after the timeout."""
 
     async def encode_chat(self, messages: Sequence[Message]) -> list[int]:
-        """Render the model's chat template and tokenize it.
+        """Render the model's chat template and tokenize it; a last message of the assistant is gone on with.
 
         Control tokens written inside contents are encoded as the plain text they are.
         Raises `TemplateRefusedError` when the template takes no such order of roles.

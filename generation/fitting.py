@@ -1,10 +1,10 @@
 """Fits a conversation into the model's context.
 
-Owns: what is dropped when a history outgrows the context. Leading system messages and the last turn always stay; whole
-leading turns go, in blocks of half a window. A prompt that begins like the one before it is not computed again, and
-prompt processing is the cost on a CPU: dropping one turn at a time changes the beginning on every turn, dropping a
-block changes it once in half a window. Cut points depend on the messages alone, so that the next turns choose the
-same one.
+Owns: what is dropped when a history outgrows the context. Leading system messages and the last turn, with a reply that
+was begun, always stay; whole leading turns go, in blocks of half a window. A prompt that begins like the one before it
+is not computed again, and prompt processing is the cost on a CPU: dropping one turn at a time changes the beginning on
+every turn, dropping a block changes it once in half a window. Cut points depend on the messages alone, so that the next
+turns choose the same one.
 
 Does not own: the template and the tokenizer (the engine's `encode_chat` and `encode_text`).
 """

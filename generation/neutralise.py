@@ -130,6 +130,11 @@ def unmark(rendered: str, marks: Marks) -> MarkedPrompt | None:
     return MarkedPrompt("".join(pieces), tuple(spans)) if start < 0 else None
 
 
+def all_from_people(text: str) -> MarkedPrompt:
+    """Take a text for a prompt that a template had no part in."""
+    return MarkedPrompt(text, ((0, len(text)),))
+
+
 def cut(prompt: MarkedPrompt, control_texts: ControlTexts) -> list[str]:
     """Split a prompt so that no fragment spells a control token with characters from people.
 

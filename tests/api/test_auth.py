@@ -3,7 +3,9 @@
 from datetime import UTC, datetime
 
 import pytest
+from aiohttp.test_utils import make_mocked_request
 
+from api import keys
 from tests.service import SERVICE_TOKEN, Service
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -64,6 +66,33 @@ async def test_the_service_token_must_name_a_tenant(service: Service, tenant: st
     if tenant is not None:
         headers["X-Parley-On-Behalf-Of"] = tenant
     assert (await refusal(service, headers))[0] == 400
+
+
+async def test_only_the_service_token_may_name_a_person(service: Service) -> None:
+    status, _ = await refusal(service, {**service.headers, "X-Parley-Person": "1"})
+    assert status == 403
+
+
+@pytest.mark.parametrize("person", ["", "-1", "abc", "1" * 21, "１", "1 2"])
+async def test_a_person_is_named_by_digits(service: Service, person: str) -> None:
+    headers = {"Authorization": f"Bearer {SERVICE_TOKEN}", "X-Parley-On-Behalf-Of": "discord:1"}
+    status, error, _ = await service.post("/ai/chat", HELLO, headers={**headers, "X-Parley-Person": person})
+    assert status == 400
+    assert [problem["field"] for problem in error["details"]] == ["X-Parley-Person"]
+
+
+@pytest.mark.parametrize(("person", "person_id"), [(None, None), ("80351110224678912", 80351110224678912)])
+async def test_the_person_who_asks_is_known_to_the_service(
+    service: Service, person: str | None, person_id: int | None
+) -> None:
+    headers = {"Authorization": f"Bearer {SERVICE_TOKEN}", "X-Parley-On-Behalf-Of": "discord:1"}
+    if person is not None:
+        headers["X-Parley-Person"] = person
+    request = make_mocked_request("POST", "/ai/chat", headers=headers)
+    caller = await service.app[keys.AUTHENTICATOR].authenticate(request)
+    assert (caller.tenant_id, caller.person_id) == ("discord:1", person_id)
+    status, _, _ = await service.post("/ai/chat", HELLO, headers=headers)
+    assert status == 200
 
 
 async def test_a_token_with_a_newline_never_reaches_the_store(service: Service) -> None:

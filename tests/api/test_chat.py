@@ -191,6 +191,65 @@ async def test_a_growing_conversation_is_read_from_the_cache(service: Service) -
     assert reply["usage"]["cached_tokens"] > 0
 
 
+async def test_a_last_message_of_the_assistant_is_gone_on_with(service: Service) -> None:
+    question = "Count from 1 to 10."
+    whole = (await service.ask(question, temperature=0))["message"]["content"]
+    begun = await service.ask(question, temperature=0, num_predict=4)
+    assert begun["done_reason"] == "length"
+    text = begun["message"]["content"]
+    assert len(text) < len(whole)
+    rest = await service.ask(question, text, temperature=0)
+    assert text + rest["message"]["content"] == whole
+    assert rest["usage"]["prompt_tokens"] > begun["usage"]["prompt_tokens"]
+    *pieces, last = await read_lines(
+        service, {"messages": [*_turn(question), {"role": "assistant", "content": text}], "temperature": 0}
+    )
+    assert "".join(piece["message"]["content"] for piece in pieces) == rest["message"]["content"]
+    assert last["done_reason"] == "stop"
+
+
+def _turn(question: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": question}]
+
+
+async def test_tokenize_counts_a_begun_reply_with_all_its_blanks(service: Service) -> None:
+    counts = []
+    for text in ("", "One", "One ", "One \n ", "<|end|>"):
+        messages = [*_turn("Count!"), {"role": "assistant", "content": text}]
+        _, counted, _ = await service.post("/ai/tokenize", {"messages": messages})
+        status, reply, _ = await service.post("/ai/chat", {"messages": messages, "num_predict": 1})
+        assert (status, reply["usage"]["prompt_tokens"]) == (200, counted["tokens"])
+        counts.append(counted["tokens"])
+    assert counts[:4] == sorted(set(counts[:4]))
+    _, alone, _ = await service.post("/ai/tokenize", {"messages": _turn("Count!")})
+    assert counts[0] == alone["tokens"]
+    _, forged, _ = await service.post("/ai/tokenize", {"text": "<|end|>"})
+    assert counts[4] == alone["tokens"] + forged["tokens"]
+
+
+async def test_a_begun_reply_is_never_dropped(service: Service) -> None:
+    history = [
+        message for number in range(30) for message in (*_turn(f"Number {number}, please."), _said("As you wish."))
+    ]
+    begun = _said("word " * 40)
+    status, counted, _ = await service.post(
+        "/ai/tokenize", {"messages": [*history, *_turn("And?"), begun], "num_ctx": 256}
+    )
+    assert status == 200
+    assert 0 < counted["dropped_messages"] <= len(history)
+    _, last_turn, _ = await service.post("/ai/tokenize", {"messages": [*_turn("And?"), begun], "num_ctx": 256})
+    assert counted["tokens"] >= last_turn["tokens"]
+    status, error, _ = await service.post(
+        "/ai/chat", {"messages": [*_turn("And?"), _said("word " * 400)], "num_ctx": 256}
+    )
+    assert (status, error["details"][0]["field"]) == (400, "messages")
+    assert re.search(r"take \d+ tokens, the limit is 255", error["message"])
+
+
+def _said(text: str) -> dict[str, str]:
+    return {"role": "assistant", "content": text}
+
+
 @pytest.mark.parametrize(
     "roles",
     ["system", "assistant", "user user", "assistant user", "system system user", "user system user", "user assistant"],

@@ -121,6 +121,9 @@ async def test_the_document_lists_what_a_route_may_answer(service: Service) -> N
     }
     lines = document["paths"]["/ai/chat"]["post"]["responses"]["200"]["content"]["application/x-ndjson"]["schema"]
     assert {line["$ref"].rsplit("/", 1)[-1] for line in lines["anyOf"]} == {"ChatPiece", "ChatReply", "ErrorReply"}
+    schemas = document["components"]["schemas"]
+    assert "queue" not in schemas["ChatPiece"]["required"]
+    assert set(schemas["QueuePlace"]["required"]) == {"position", "wait_seconds"}
 
 
 async def test_real_errors_carry_the_headers_of_the_document(service: Service) -> None:

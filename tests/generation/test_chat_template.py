@@ -31,11 +31,6 @@ def test_json_is_not_escaped_and_the_date_can_be_told() -> None:
     assert int(render("{{ strftime_now('%Y') }}")) >= 2026
 
 
-def test_a_reply_that_was_begun_is_gone_on_with() -> None:
-    source = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}[assistant]"
-    assert render(source, [HELLO[1], {"role": "assistant", "content": "Well, "}]) == "[user]Hi[assistant]Well, "
-
-
 @pytest.mark.parametrize(
     "source",
     [

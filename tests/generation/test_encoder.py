@@ -135,6 +135,32 @@ async def test_a_tokenizer_with_a_space_prefix_adds_none_where_a_text_was_cut(
 
 
 @few_examples
+@given(messages=conversations, begun=hostile_text)
+async def test_a_reply_that_was_begun_follows_the_same_prompt_character_by_character(
+    engine: LlamaCppEngine, hostile: LlamaCppEngine, prefixed: LlamaCppEngine, messages: list[Message], begun: str
+) -> None:
+    for each in (engine, hostile, prefixed):
+        prompt = await each.encode_chat(messages)
+        tokens = await each.encode_chat([*messages, Message("assistant", begun)])
+        assert tokens[: len(prompt)] == prompt
+        assert spelled(each, tokens[len(prompt) :]) == begun
+        assert special_ids(each, tokens[len(prompt) :]) == []
+
+
+@pytest.mark.parametrize("begun", ["", " ", "\n", "Well", "Well, ", " \n Well \t\n\n", "é\0👩‍👩‍👧"])
+async def test_blanks_of_a_begun_reply_are_kept(
+    engine: LlamaCppEngine, hostile: LlamaCppEngine, prefixed: LlamaCppEngine, begun: str
+) -> None:
+    for each in (engine, hostile, prefixed):
+        for before in ([], [Message("system", "s")], [Message("user", "u")]):
+            prompt = await each.encode_chat([*before, Message("assistant", "")])
+            assert spelled(each, prompt).endswith("<|assistant|>")
+            tokens = await each.encode_chat([*before, Message("assistant", begun)])
+            assert tokens[: len(prompt)] == prompt
+            assert spelled(each, tokens[len(prompt) :]) == begun
+
+
+@few_examples
 @given(text=hostile_text)
 async def test_plain_text_holds_no_control_token(
     engine: LlamaCppEngine, hostile: LlamaCppEngine, prefixed: LlamaCppEngine, text: str
@@ -231,7 +257,17 @@ async def test_system_text_goes_before_the_first_user_message() -> None:
         ("user", "e"),
     ]
     assert await _encoded(scripted, *messages) == "b\na\n\nd\n\nc\n\ne"
-    assert await _encoded(scripted, ("system", "a"), ("assistant", "b")) == "a\nb"
+    assert await _encoded(scripted, ("system", "a"), ("assistant", "b")) == "ab"
+
+
+async def test_the_template_never_sees_a_reply_that_was_begun() -> None:
+    scripted = _Scripted(refuses=frozenset({"neighbours"}))
+    assert await _encoded(scripted, ("user", "a"), ("assistant", "b"), ("user", "c"), ("assistant", " d ")) == (
+        "a\nb\nc d "
+    )
+    assert scripted.seen == [("user", "assistant", "user")]
+    assert await _encoded(scripted, ("user", "a"), ("assistant", "b"), ("assistant", "c")) == "ab\n\nc"
+    assert await _encoded(scripted, ("assistant", "b")) == "b"
 
 
 async def test_a_template_that_refuses_everything_is_said() -> None:
@@ -251,6 +287,6 @@ class _AlwaysRefuses(_Scripted):
 async def test_a_template_that_tears_marks_apart_gets_them_outside() -> None:
     """Some templates keep only what follows a model's thoughts: the mark before them is lost."""
     scripted = _Scripted(tears=True)
-    assert await _encoded(scripted, ("user", "b"), ("assistant", "c")) == "b\nc"
+    assert await _encoded(scripted, ("assistant", "b"), ("user", "c")) == "b\nc"
     with pytest.raises(TemplateRefusedError):
         await _encoded(scripted, ("assistant", "thought</think>said"), ("user", "b"))
