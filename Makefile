@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types format bench demo-model clean
+.PHONY: help run test lint types format words bench demo-model clean
 
 help:
 	@echo "make run         start Parley (installs what it needs the first time)"
 	@echo "make test        lint, types and every test"
 	@echo "make bench       run the benchmarks"
 	@echo "make format      format the source"
+	@echo "make words       bring the translations' catalogues up to date"
 	@echo "make demo-model  train the bundled demo model again"
 
 run: $(VENV)/.installed
@@ -31,6 +32,9 @@ types: $(VENV)/.installed-test
 format: $(VENV)/.installed-test
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+words: $(VENV)/.installed-test
+	$(BIN)/python -m bot.catalogues
 
 bench: $(VENV)/.installed-test
 	@for script in benchmarks/bench_*.py; do \

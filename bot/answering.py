@@ -1,74 +1,219 @@
-"""The straight line from a question to its reply: take a place, show life, wait, ask, deliver; or say why not.
+"""The straight line from a question to its reply: take a place, show life, wait, ask, grow, keep; or say why not.
 
-Owns: that order, and that every refusal and fault ends in a sentence or, where nobody can be told, in a log line.
+Owns: that order, and that every refusal and fault ends in a sentence or, where nobody can be told, in a log line. Does
+not own: what is asked and kept (`turns.py`), or how text reaches people (`live.py`, `screens.py`).
 """
 
 import logging
+from contextlib import aclosing
+from dataclasses import dataclass
+from time import monotonic
 
-from bot import texts
-from bot.delivery import NETWORK_ERRORS, Delivery
-from bot.dialogue import Dialogue, Question
-from bot.errors import RefusedError, ServiceRefusedTokenError, UnexpectedError, explain
+import discord
+
+from bot.api_client import Answer, Queued, Text
+from bot.buttons import after_view, running_view
+from bot.dialogue import Dialogue
+from bot.dropping import DroppedNotes
+from bot.errors import (
+    EmptyReplyError,
+    NoLongerAppliesError,
+    RefusedError,
+    ServiceRefusedTokenError,
+    StoppedError,
+    UnexpectedError,
+    WithdrawnError,
+)
 from bot.faults import describe, log_fault
 from bot.lanes import Lanes, Place
+from bot.live import LiveReply
+from bot.pacing import Pacer
+from bot.person_limits import PersonCalls
+from bot.retiring import Retiring
+from bot.running import Running, RunningReplies
+from bot.screens import NETWORK_ERRORS, Part, Screen
+from bot.texts import conversations as words
+from bot.texts.replies import in_line
+from bot.turns import NewTurn, RevisedTurn, Turn, shown_parts
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Draft:
+    """A reply as far as it has come; `is_cut` says that it stopped at the length limit.
+
+    `dropped` leading messages of the conversation were not read for it.
+    """
+
+    text: str = ""
+    is_cut: bool = False
+    dropped: int = 0
 
 
 class Answering:
     """Answers questions, one at a time per conversation, in the order they were asked."""
 
-    def __init__(self, dialogue: Dialogue, lanes: Lanes) -> None:
+    def __init__(
+        self,
+        dialogue: Dialogue,
+        *,
+        lanes: Lanes,
+        pacer: Pacer,
+        person_calls: PersonCalls,
+        retiring: Retiring,
+        max_messages: int,
+    ) -> None:
         self._dialogue = dialogue
         self._lanes = lanes
+        self._pacer = pacer
+        self._person_calls = person_calls
+        self._retiring = retiring
+        self._max_messages = max_messages
+        self._notes = DroppedNotes()
+        self.running = RunningReplies()
 
-    async def answer(self, question: Question, delivery: Delivery) -> None:
-        """Answer one question. Raises nothing but a cancellation."""
+    async def answer(self, turn: NewTurn, screen: Screen, *, message_id: int | None = None) -> None:
+        """Answer a question; `message_id` is Discord's id of it. Raises nothing but a cancellation."""
+        live = LiveReply(screen, self._pacer, max_messages=self._max_messages)
+        await self._run(turn, screen, live, message_id=message_id)
+
+    async def revise(self, turn: RevisedTurn, screen: Screen) -> None:
+        """Make the last reply anew or let it go on, in its own messages. Raises nothing but a cancellation."""
         try:
-            await self._answer(question, delivery)
-        except NETWORK_ERRORS as error:
-            logger.warning("a reply in %s could not be posted: %s", question.conversation_key, describe(error))
+            shown = shown_parts(await turn.posted())
+        except RefusedError as error:
+            await self._tell(screen, error)
+            return
+        live = LiveReply(screen, self._pacer, max_messages=self._max_messages, shown=shown)
+        await self._run(turn, screen, live, message_id=None)
 
-    async def _answer(self, question: Question, delivery: Delivery) -> None:
+    async def _run(self, turn: Turn, screen: Screen, live: LiveReply, *, message_id: int | None) -> None:
+        key = turn.venue.conversation_key
+
+        def say_place(position: int) -> None:
+            mean = self._lanes.mean_turn_seconds
+            live.say(in_line(position=position, wait_seconds=None if mean is None else round(mean * position)))
+
         try:
             # Taken before anything is awaited: the order of questions is the order of events.
-            with self._lanes.place(question.conversation_key) as place:
-                await self._reply(question, delivery, place)
+            with self._lanes.place(key, on_move=say_place) as place:
+                running = Running(
+                    place=place,
+                    asker_id=turn.asker.user_id,
+                    question_message_id=message_id,
+                    message_ids=lambda: live.message_ids,
+                )
+                with self.running.entry(running):
+                    await self._reply(turn, live, running)
         except RefusedError as error:
-            _log_refusal(question, error)
-            await delivery.refuse(explain(error))
+            await self._tell(screen, error)
+        except NETWORK_ERRORS as error:
+            logger.warning("a reply in %s could not be posted: %s", key, describe(error))
 
-    async def _reply(self, question: Question, delivery: Delivery, place: Place) -> None:
-        """Reply or refuse, while the place is held: whoever is next begins when this is posted."""
+    async def _reply(self, turn: Turn, live: LiveReply, running: Running) -> None:
+        """Write a reply, or a refusal in its place; whoever is next in line begins when this is posted."""
+        live.running_view = running_view()
+        async with live:
+            try:
+                await self._write_and_keep(turn, live, running.place)
+            except WithdrawnError:
+                await live.withdraw()
+            except RefusedError as error:
+                _log_refusal(turn, error)
+                await live.refuse(error.sentence(), view=_former_view(turn, error))
+            except NETWORK_ERRORS:
+                raise
+            except Exception as error:  # noqa: BLE001 - the border: a person is waiting, whatever it was
+                log_fault(logger, f"a question in {turn.venue.conversation_key}", error)
+                await live.refuse(UnexpectedError().sentence(), view=_former_view(turn, error))
+
+    async def _write_and_keep(self, turn: Turn, live: LiveReply, place: Place) -> None:
+        asker, key = turn.asker, turn.venue.conversation_key
+        async with self._person_calls.charged(guild_id=asker.guild_id, user_id=asker.user_id, role_ids=asker.role_ids):
+            draft = await self._write(turn, live, place)
+        previous = await self._retiring.find(turn)
+        reply_id = await turn.keep(draft.text, is_cut=draft.is_cut)
+        parts = await live.finish(
+            draft.text,
+            view=after_view(can_continue=draft.is_cut),
+            note=self._notes.note(key, dropped=draft.dropped),
+        )
+        await self._dialogue.conversations.link(reply_id, parts, asker_id=turn.owner_id)
+        self._retiring.retire(previous)
+        self._retiring.remember(key, live)
+
+    async def _write(self, turn: Turn, live: LiveReply, place: Place) -> Draft:
+        """Wait, ask and let the reply grow. A stop keeps what has come; raises `StoppedError` if that is nothing."""
+        draft = Draft()
         try:
-            async with delivery.thinking(), place.turn():
-                answer = await self._dialogue.answer(question)
-        except RefusedError as error:
-            _log_refusal(question, error)
-            await delivery.refuse(explain(error))
-        except NETWORK_ERRORS:
-            raise
-        except Exception as error:  # noqa: BLE001 - the border: a person is waiting, whatever it was
-            log_fault(logger, f"a question in {question.conversation_key}", error)
-            await delivery.refuse(explain(UnexpectedError()))
-        else:
-            await delivery.deliver(answer.text)
+            async with place.interruptible():
+                await turn.prepare()
+                await place.reached()
+                started_at = monotonic()
+                request = await turn.request()
+                draft.text, draft.dropped = turn.prefix, request.dropped
+                async with aclosing(self._dialogue.stream(request)) as events:
+                    async for event in events:
+                        _follow(event, draft, live)
+        except StoppedError:
+            if not draft.text.strip():
+                raise
+        if not draft.text.strip():
+            raise EmptyReplyError
+        self._lanes.note_turn(started_at)
+        return draft
 
-    async def forget(self, conversation_key: str, delivery: Delivery) -> None:
+    async def _tell(self, screen: Screen, error: RefusedError) -> None:
+        """Say a refusal where nothing was shown yet."""
+        logger.info("refused before anything was asked: %s", type(error).__name__)
+        try:
+            await screen.tell_asker(error.sentence())
+        except NETWORK_ERRORS as failure:
+            logger.warning("a sentence could not be posted: %s", describe(failure))
+
+    async def forget(self, conversation_key: str, screen: Screen) -> None:
         """Forget a conversation once the questions asked before are answered, and say so.
 
         Raises `RefusedError` where it was refused before anything was shown.
         """
         with self._lanes.place(conversation_key) as place:
-            async with delivery.thinking(), place.turn():
-                forgotten = await self._dialogue.forget(conversation_key)
-            await delivery.deliver(texts.conversation_forgotten(messages=forgotten))
+            await screen.begin()
+            async with place.turn():
+                previous = await self._dialogue.conversations.last_reply(conversation_key)
+                forgotten = await self._dialogue.conversations.clear(conversation_key)
+            self._retiring.retire(previous)
+            self._notes.reset(conversation_key)
+            await screen.send(Part(content=words.conversation_forgotten(messages=forgotten)))
 
 
-def _log_refusal(question: Question, error: RefusedError) -> None:
+def _follow(event: Queued | Text | Answer, draft: Draft, live: LiveReply) -> None:
+    """Take in what the service says; raises `WithdrawnError` once somebody has deleted the growing message."""
+    if live.is_gone:
+        raise WithdrawnError
+    match event:
+        case Queued(position=position, wait_seconds=wait_seconds):
+            live.say(in_line(position=position, wait_seconds=wait_seconds))
+        case Text(text=text):
+            draft.text += text
+            live.write(draft.text)
+        case Answer() as answer:
+            draft.is_cut = answer.is_cut
+            draft.dropped += answer.dropped_messages
+
+
+def _former_view(turn: Turn, error: Exception) -> discord.ui.View | None:
+    """Return the buttons that a reply has again which could not be made anew."""
+    if not isinstance(turn, RevisedTurn) or isinstance(error, NoLongerAppliesError):
+        return None
+    return after_view(can_continue=turn.was_cut)
+
+
+def _log_refusal(turn: Turn, error: RefusedError) -> None:
+    tenant = turn.asker.tenant
     if isinstance(error, ServiceRefusedTokenError):
         logger.error("the service refuses the bot's token; PARLEY_SERVICE_TOKEN must be the same on both sides")
     elif isinstance(error, UnexpectedError):
-        logger.error("the service failed on a question of %s, request %s", question.tenant, error.request_id)
+        logger.error("the service failed on a question of %s, request %s", tenant, error.request_id)
     else:
-        logger.info("a question of %s was refused: %s", question.tenant, type(error).__name__)
+        logger.info("a question of %s was refused: %s", tenant, type(error).__name__)

@@ -1,22 +1,34 @@
-"""The bot's view of the HTTP API: one question in, one answer or one typed refusal out.
+"""The bot's view of the HTTP API: one question in, a growing reply or one typed refusal out.
 
-Owns: the service token, the tenant header, and which status becomes which error. Does not own: wording
-(`texts.py`), or retrying: a person who is told to come back decides that.
+Owns: the service token, the headers that name tenant and person, and which status becomes which error. Does not own:
+wording (`texts`), or retrying: a person who is told to come back decides that.
 """
 
 import math
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import aiohttp
-from pydantic import ValidationError
+from aiohttp.http_exceptions import LineTooLong
+from pydantic import TypeAdapter, ValidationError
 
-from api.contract import ON_BEHALF_OF_HEADER, ChatMessage, ChatReply, ChatRequest, ErrorReply, SamplingFields
+from api.contract import (
+    ON_BEHALF_OF_HEADER,
+    PERSON_HEADER,
+    ChatMessage,
+    ChatPiece,
+    ChatReply,
+    ChatRequest,
+    ErrorReply,
+    ModelList,
+    SamplingFields,
+)
 from bot.errors import (
     AllowanceUsedError,
     BusyError,
@@ -28,19 +40,45 @@ from bot.errors import (
     UnexpectedError,
 )
 
-TOTAL_TIMEOUT_SECONDS = 300.0
+IDLE_TIMEOUT_SECONDS = 120.0
+"""A reply may run for minutes, but not in silence: a stream that says nothing for so long is given up."""
+
 CONNECT_TIMEOUT_SECONDS = 10.0
+MODELS_TIMEOUT_SECONDS = 10.0
+MODELS_KEPT_SECONDS = 60.0
 DEFAULT_RETRY_SECONDS = 30
+
+NOBODY = "discord:0"
+"""Whom the list of models is asked for: it costs no call, but the service token has to name somebody."""
 
 _TWO_COUNTS = re.compile(r"take (\d+) tokens.*limit is (\d+)", re.DOTALL)
 """The native dialect says both counts in the sentence of its problem; without a match the bot names none."""
+
+_Line = ErrorReply | ChatReply | ChatPiece
+_LINE: TypeAdapter[_Line] = TypeAdapter(_Line)
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """The question waits for a slot. `position` 1 is next; `wait_seconds` an estimate, None while nobody knows."""
+
+    position: int
+    wait_seconds: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """New text of the reply, never empty."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What the model said, and what is left.
 
-    `dropped_messages` leading messages did not fit; `is_cut` says that it stopped at the length limit.
+    `text` is the whole reply; `dropped_messages` leading messages did not fit; `is_cut` says that it stopped at the
+    length limit. `warnings` are sentences of the service about this request.
     """
 
     text: str
@@ -48,15 +86,30 @@ class Answer:
     is_cut: bool
     calls_remaining: int
     resets_at: datetime
+    prompt_tokens: int
+    completion_tokens: int
+    warnings: tuple[str, ...] = ()
 
 
 class ApiClient:
     """Asks the service at `base_url` as the bearer of `service_token`. Use as an async context manager."""
 
-    def __init__(self, base_url: str, service_token: str, *, timeout_seconds: float = TOTAL_TIMEOUT_SECONDS) -> None:
-        self._chat_url = f"{base_url.rstrip('/')}/ai/chat"
+    def __init__(
+        self,
+        base_url: str,
+        service_token: str,
+        *,
+        idle_timeout_seconds: float = IDLE_TIMEOUT_SECONDS,
+        models_kept_seconds: float = MODELS_KEPT_SECONDS,
+    ) -> None:
+        self._base_url = base_url.rstrip("/")
         self._service_token = service_token
-        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=CONNECT_TIMEOUT_SECONDS)
+        self._timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=CONNECT_TIMEOUT_SECONDS, sock_read=idle_timeout_seconds
+        )
+        self._models_kept_seconds = models_kept_seconds
+        self._models: list[str] = []
+        self._models_stale_at = -math.inf
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -82,27 +135,64 @@ class ApiClient:
         if self._session is not None:
             await self._session.close()
 
-    async def reply(
-        self, messages: Sequence[ChatMessage], *, tenant: str, options: SamplingFields | None = None
-    ) -> Answer:
-        """Ask for the next message, charged to `tenant` (`discord:<server id>` or `discord:dm:<user id>`).
+    async def stream(
+        self,
+        messages: Sequence[ChatMessage],
+        *,
+        tenant: str,
+        person: int | None = None,
+        options: SamplingFields | None = None,
+        model: str | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> AsyncGenerator[Queued | Text | Answer, None]:
+        """Ask for the next message, or the rest of a last one by the assistant, and yield it as it grows.
+
+        The call is charged to `tenant` (`discord:<server id>` or `discord:dm:<user id>`); `person` is the id of the
+        Discord user who asks. `extra` are further fields of the request, as kept for a channel; they go before
+        `options`. Yields `Queued` while the question waits, `Text` for new text, and one `Answer` at the end.
+        Closing the generator, or a cancellation, hangs up at once, which frees the slot: hold it in
+        `contextlib.aclosing`.
+        Raises a `RefusedError` of this package, whatever goes wrong.
+        """
+        body = _request_body(messages, options=options, model=model, extra=extra or {})
+        headers = self._headers(tenant, person) | {"Content-Type": "application/json"}
+        async with (
+            self._request("POST", "/ai/chat", data=body, headers=headers) as response,
+            aclosing(_events(response)) as events,
+        ):
+            async for event in events:
+                yield event
+
+    async def models(self) -> list[str]:
+        """List the names that `model` may have, at most a minute old.
 
         Raises a `RefusedError` of this package, whatever goes wrong.
         """
-        chosen = {} if options is None else options.model_dump(exclude_unset=True)
-        body = ChatRequest(messages=list(messages), **chosen).model_dump_json(exclude_unset=True)
-        headers = {
-            "Authorization": f"Bearer {self._service_token}",
-            "Content-Type": "application/json",
-            ON_BEHALF_OF_HEADER: tenant,
-        }
+        if time.monotonic() >= self._models_stale_at:
+            timeout = aiohttp.ClientTimeout(total=MODELS_TIMEOUT_SECONDS)
+            async with self._request(
+                "GET", "/v1/models", headers=self._headers(NOBODY, None), timeout=timeout
+            ) as response:
+                self._models = _model_names(await response.read(), response.headers)
+            self._models_stale_at = time.monotonic() + self._models_kept_seconds
+        return list(self._models)
+
+    def _headers(self, tenant: str, person: int | None) -> dict[str, str]:
+        headers = {"Authorization": f"Bearer {self._service_token}", ON_BEHALF_OF_HEADER: tenant}
+        return headers if person is None else headers | {PERSON_HEADER: str(person)}
+
+    @asynccontextmanager
+    async def _request(self, method: str, path: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Ask, and close the connection at the end of the block unless the reply was read whole.
+
+        Raises a `RefusedError` for an error reply and for every way a connection can fail.
+        """
         assert self._session is not None, "asked before it was opened"
         try:
-            async with self._session.post(self._chat_url, data=body.encode(), headers=headers) as response:
-                content = await response.read()
+            async with self._session.request(method, self._base_url + path, **options) as response:
                 if response.status != 200:
-                    raise _refusal(response.status, response.headers, content)
-                return _answer(content, response.headers)
+                    raise _refusal(response.status, response.headers, await response.read())
+                yield response
         except aiohttp.ConnectionTimeoutError:
             raise ModelUnavailableError from None
         except TimeoutError:
@@ -111,18 +201,80 @@ class ApiClient:
             raise ModelUnavailableError from None
 
 
-def _answer(content: bytes, headers: Mapping[str, str]) -> Answer:
+def _request_body(
+    messages: Sequence[ChatMessage], *, options: SamplingFields | None, model: str | None, extra: Mapping[str, Any]
+) -> bytes:
+    """Write a request with the fields that were chosen, and no others.
+
+    Raises `UnexpectedError` when `extra` holds what the contract does not know: it was kept under other rules.
+    """
+    chosen: dict[str, Any] = {} if options is None else options.model_dump(exclude_unset=True)
+    if model is not None:
+        chosen["model"] = model
+    fields = {**chosen, **extra, "messages": list(messages), "stream": True}
     try:
-        reply = ChatReply.model_validate_json(content)
+        return ChatRequest(**fields).model_dump_json(exclude_unset=True).encode()
     except ValidationError:
-        raise UnexpectedError(request_id=headers.get("X-Request-Id", "")) from None
+        raise UnexpectedError from None
+
+
+async def _events(response: aiohttp.ClientResponse) -> AsyncGenerator[Queued | Text | Answer, None]:
+    """Read the lines of a streamed reply up to its last."""
+    text: list[str] = []
+    async for content in _lines(response):
+        match _parse(content, response.headers):
+            case ErrorReply() as error:
+                # Its headers, such as when to come back, could not be sent any more.
+                raise _refusal(error.code, {}, content)
+            case ChatReply() as last:
+                yield _answer(last, "".join([*text, last.message.content]))
+                return
+            case ChatPiece(queue=place) if place is not None:
+                yield Queued(place.position, place.wait_seconds)
+            case ChatPiece() as piece if piece.message.content:
+                text.append(piece.message.content)
+                yield Text(piece.message.content)
+    raise ModelUnavailableError
+
+
+async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    while True:
+        try:
+            content = await response.content.readline()
+        except LineTooLong:
+            # Longer than any line of the contract; the exception quotes it.
+            raise UnexpectedError(request_id=_printable_id(response.headers.get("X-Request-Id", ""))) from None
+        if not content:
+            return
+        yield content
+
+
+def _parse(content: bytes, headers: Mapping[str, str]) -> _Line:
+    try:
+        return _LINE.validate_json(content)
+    except ValidationError:
+        raise UnexpectedError(request_id=_printable_id(headers.get("X-Request-Id", ""))) from None
+
+
+def _answer(last: ChatReply, text: str) -> Answer:
     return Answer(
-        text=reply.message.content,
-        dropped_messages=reply.dropped_messages,
-        is_cut=reply.done_reason == "length",
-        calls_remaining=reply.usage.calls_remaining,
-        resets_at=reply.usage.resets_at,
+        text=text,
+        dropped_messages=last.dropped_messages,
+        is_cut=last.done_reason == "length",
+        calls_remaining=last.usage.calls_remaining,
+        resets_at=last.usage.resets_at,
+        prompt_tokens=last.usage.prompt_tokens,
+        completion_tokens=last.usage.completion_tokens,
+        warnings=tuple(last.warnings),
     )
+
+
+def _model_names(content: bytes, headers: Mapping[str, str]) -> list[str]:
+    try:
+        models = ModelList.model_validate_json(content)
+    except ValidationError:
+        raise UnexpectedError(request_id=_printable_id(headers.get("X-Request-Id", ""))) from None
+    return [card.id for card in models.data]
 
 
 def _refusal(status: int, headers: Mapping[str, str], content: bytes) -> RefusedError:

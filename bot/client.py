@@ -10,15 +10,28 @@ from typing import Any
 import discord
 from discord.ext import commands
 
+from bot.amending import Amending
 from bot.answering import Answering
 from bot.api_client import ApiClient
-from bot.cogs import chat, developer, messages
+from bot.asking import Questions
+from bot.charts import ChartDrawer
+from bot.cogs import buttons, changes, chat, developer, leaks, messages, persona, presence, privacy, settings
 from bot.config import BotConfig, BotStores
-from bot.delivery import NO_MENTIONS
+from bot.confirming import Confirming
 from bot.dialogue import Dialogue
 from bot.faults import log_fault
+from bot.forgetting import Forgetting
 from bot.lanes import Lanes
+from bot.leaks import Leaks
+from bot.pacing import Pacer
+from bot.peoples_locales import PeoplesLocales
+from bot.permissions import AgeGate
+from bot.person_limits import PersonCalls
+from bot.profiles import Profiles
+from bot.retiring import Retiring
+from bot.screens import NO_MENTIONS
 from bot.sync import sync_if_changed
+from bot.translating import CommandTranslator
 from bot.tree import ParleyTree
 
 logger = logging.getLogger(__name__)
@@ -41,6 +54,7 @@ class ParleyBot(commands.Bot):
     """A client with Parley's commands. Use as an async context manager."""
 
     def __init__(self, config: BotConfig, stores: BotStores) -> None:
+        self.pacer = Pacer()
         super().__init__(
             command_prefix=commands.when_mentioned,
             help_command=None,
@@ -49,28 +63,121 @@ class ParleyBot(commands.Bot):
             allowed_mentions=NO_MENTIONS,
             # Nothing here looks at old messages; what people write is not kept in memory.
             max_messages=None,
+            http_trace=self.pacer.trace_config(),
         )
         self.config = config
         self.stores = stores
         self.lanes = Lanes()
+        self.locales = PeoplesLocales()
+        self.gate = AgeGate(is_mature=config.mature, allows_dms=config.mature_dms)
         self._api = ApiClient(config.api_url, config.service_token)
-        dialogue = Dialogue(
+        self._leaks = Leaks(self, stores.tokens, self.locales)
+        self._confirming = Confirming()
+        self._person_calls = PersonCalls(
+            stores.ledger, stores.person_limits, default_daily_calls=config.person_daily_calls
+        )
+        self._forgetting = Forgetting(stores.conversations)
+        self._profiles = Profiles(stores.channels, config, list_models=self._api.models)
+        self._retiring = Retiring(self, self.pacer, stores.conversations)
+        self._dialogue = Dialogue(
             self._api,
             stores.conversations,
-            system_prompt=config.system_prompt,
+            self._profiles,
+            self._forgetting,
             context_tokens=config.context_tokens,
             max_body_bytes=config.max_body_bytes,
         )
-        self.answering = Answering(dialogue, self.lanes)
+        self.answering = Answering(
+            self._dialogue,
+            lanes=self.lanes,
+            pacer=self.pacer,
+            person_calls=self._person_calls,
+            retiring=self._retiring,
+            max_messages=config.reply_messages,
+        )
 
     async def setup_hook(self) -> None:
         """Add the commands and tell Discord about them if they changed; discord.py calls it after the login."""
         await self._api.open()
-        await self.add_cog(chat.Chat(self.answering, is_mature=self.config.mature))
-        await self.add_cog(messages.Messages(self, self.answering, is_mature=self.config.mature))
-        await self.add_cog(developer.Developer(self.config, self.stores))
+        await self.add_all()
+        await self.tree.set_translator(CommandTranslator())
         assert self.application_id is not None, "the login tells it"
         await sync_if_changed(self.tree, self.application_id, self.stores.notes)
+
+    async def add_all(self) -> None:
+        """Add every command, form and listener."""
+        await self._add_conversation()
+        await self._add_privacy()
+        await self._add_developer()
+        await self.add_cog(persona.Persona(self.stores, self._profiles, self._leaks))
+        await self.add_cog(presence.Presence(self, self.stores.notes, gate=self.gate))
+        await self.add_cog(settings.Settings(self.config, self.stores, self._profiles, self._api))
+        if self.config.mature:
+            for command in self.tree.get_commands():
+                command.nsfw = True
+
+    async def _add_developer(self) -> None:
+        """Add what is about API tokens: their commands, the questions these ask, the watch for leaks."""
+        await self.add_cog(self._confirming)
+        await self.add_cog(leaks.LeakWatch(self._leaks))
+        await self.add_cog(
+            developer.Developer(
+                self.config,
+                self.stores,
+                confirming=self._confirming,
+                person_calls=self._person_calls,
+                charts=ChartDrawer(),
+            )
+        )
+
+    async def _add_conversation(self) -> None:
+        """Add what answers people: commands, messages, buttons."""
+        questions = Questions(
+            self.stores.conversations, self._leaks, max_attachment_bytes=self.config.max_attachment_bytes
+        )
+        talk = chat.Chat(self.answering, self._dialogue, questions=questions, leaks=self._leaks, gate=self.gate)
+        self.tree.add_command(talk.menu)
+        await self.add_cog(talk)
+        await self.add_cog(
+            messages.Messages(
+                self,
+                self.answering,
+                self._dialogue,
+                questions=questions,
+                leaks=self._leaks,
+                locales=self.locales,
+                gate=self.gate,
+            )
+        )
+        view = buttons.ReplyButtons(self.answering, self._dialogue, gate=self.gate)
+        await self.add_cog(buttons.Buttons(self, view))
+
+    async def _add_privacy(self) -> None:
+        """Add what shows, forgets and amends conversations."""
+        await self.add_cog(
+            privacy.Privacy(
+                self.stores.conversations,
+                self._forgetting,
+                confirming=self._confirming,
+                lanes=self.lanes,
+                retiring=self._retiring,
+            )
+        )
+        await self.add_cog(
+            changes.Changes(
+                self,
+                self.stores.conversations,
+                self.stores.channels,
+                amending=Amending(self.stores.conversations, self.lanes),
+                running=self.answering.running,
+                leaks=self._leaks,
+                max_attachment_bytes=self.config.max_attachment_bytes,
+            )
+        )
+
+    async def on_interaction(self, interaction: discord.Interaction[Any], /) -> None:
+        """Remember the person's locale for the messages they write."""
+        self.locales.remember(interaction.user.id, interaction.locale)
 
     async def on_message(self, message: discord.Message, /) -> None:
         """Take no text commands; the cog `messages` answers messages."""
@@ -83,5 +190,7 @@ class ParleyBot(commands.Bot):
 
     async def close(self) -> None:
         """Disconnect. Safe to call twice."""
+        await self._retiring.close()
         await super().close()
         await self._api.close()
+        await self._person_calls.drain()

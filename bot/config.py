@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass, field
 
+from storage.channels import ChannelSettings
 from storage.conversations import Conversations
 from storage.ledger import Ledger
 from storage.notes import Notes
+from storage.person_limits import PersonLimits
+from storage.personas import Personas
 from storage.tokens import TokenStore
 
 
@@ -14,8 +17,11 @@ class BotConfig:
 
     `api_url` is where the bot sends requests and `public_url` what people are shown. `discord_api_url` and
     `discord_gateway_url` are None for Discord itself. `daily_calls` is the allowance suggested for a new API token and
-    the one of a server; `context_tokens` the part of a conversation the model may read. `mature` says that the model
-    is adult.
+    the one of a server, `person_daily_calls` that of one person in a server, None for no bound; `tokens_per_server` how
+    many active API tokens a server may have. `context_tokens` is the part of a conversation the model may read.
+    `reply_messages` is how many messages a reply may take before the rest comes as a file; `max_attachment_bytes` the
+    largest text file that joins a question. `mature` says that the model is adult, `mature_dms` that it may answer in
+    DMs all the same.
     """
 
     token: str = field(repr=False)
@@ -24,8 +30,13 @@ class BotConfig:
     public_url: str
     system_prompt: str
     daily_calls: int = 1000
+    person_daily_calls: int | None = None
+    tokens_per_server: int = 25
     context_tokens: int = 4096
+    reply_messages: int = 4
+    max_attachment_bytes: int = 65_536
     mature: bool = False
+    mature_dms: bool = False
     discord_api_url: str | None = None
     discord_gateway_url: str | None = None
     max_body_bytes: int = 1_048_576
@@ -37,6 +48,9 @@ class BotStores:
     """The parts of the database the bot uses."""
 
     conversations: Conversations
+    channels: ChannelSettings
+    personas: Personas
+    person_limits: PersonLimits
     tokens: TokenStore
     ledger: Ledger
     notes: Notes

@@ -11,22 +11,19 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
 
-import aiohttp
 import discord
 
+from bot.screens import NETWORK_ERRORS, NO_MENTIONS
 from bot.splitting import split
 
-logger = logging.getLogger(__name__)
+__all__ = ["NETWORK_ERRORS", "NO_MENTIONS", "Delivery", "InteractionDelivery", "MessageDelivery", "may_speak"]
 
-NO_MENTIONS = discord.AllowedMentions.none()
+logger = logging.getLogger(__name__)
 
 TYPING_SECONDS = 8.0
 """Discord shows typing for 10 s: https://discord.com/developers/docs/resources/channel#trigger-typing-indicator"""
 
 _UNKNOWN_MESSAGE = 10008
-
-NETWORK_ERRORS = (discord.HTTPException, aiohttp.ClientError, OSError)
-"""What a call to Discord raises when it does not come through."""
 
 
 class Delivery(Protocol):

@@ -1,35 +1,57 @@
-"""One turn of a conversation: what was said so far, the question, the model's reply, both kept together.
+"""Conversations with the model: what was said so far and what is asked, sent as one request; turns kept whole.
 
-Owns: conversation keys and the order of a turn. Does not own: waiting in line (`lanes.py`), or how a reply reaches
-people (`delivery.py`).
+Owns: conversation keys, who pays, what a request is made of. Does not own: waiting in line (`lanes.py`), the kinds of
+turns (`turns.py`), or how a reply reaches people (`live.py`).
 """
 
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 from api.contract import ChatMessage, SamplingFields
-from bot.api_client import Answer, ApiClient
-from bot.errors import EmptyReplyError
-from bot.speakers import spoken
-from bot.window import fit
-from storage.conversations import Conversations, NewMessage
+from bot.api_client import Answer, ApiClient, Queued, Text
+from bot.forgetting import Forgetting
+from bot.profiles import Profiles
+from bot.window import count_to_skip, fit
+from storage.conversations import Conversations, StoredMessage
 
 REPLY_TOKENS = 512
-"""LLM tokens of a reply at most: about 2,000 characters, one message of Discord's."""
+"""LLM tokens of a reply at most, where a channel sets nothing: about 2,000 characters, one message of Discord's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """What somebody said to the bot: `text` is clean, `speaker` a display name as Discord has it.
+class Asker:
+    """Who asks: `guild_id` is None in a DM, `role_ids` the person's roles in the server, `speaker` a display name."""
 
-    `tenant` is whom the call is charged to; `message_id` Discord's id of the message, None for a command.
-    """
+    user_id: int
+    speaker: str
+    guild_id: int | None
+    role_ids: tuple[int, ...] = ()
+
+    @property
+    def tenant(self) -> str:
+        """Return whom Discord use is charged to: the server, or the person in a DM."""
+        return tenant_of(self.guild_id, self.user_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Venue:
+    """Where a conversation takes place: its key, its channel and, for a thread, the thread's parent."""
 
     conversation_key: str
+    channel_id: int
+    parent_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request to the model, charged to `tenant` for `person`; `dropped` leading messages are not in it."""
+
+    messages: list[ChatMessage]
     tenant: str
-    author_id: int
-    speaker: str
-    text: str
-    message_id: int | None = None
+    person: int
+    options: SamplingFields
+    model: str | None
+    dropped: int
 
 
 def channel_key(channel_id: int) -> str:
@@ -48,46 +70,62 @@ def tenant_of(guild_id: int | None, user_id: int) -> str:
 
 
 class Dialogue:
-    """The bot's conversations with the model."""
+    """The bot's conversations with the model. `context_tokens` of one may be read, `max_body_bytes` sent."""
 
     def __init__(
         self,
         api: ApiClient,
         conversations: Conversations,
+        profiles: Profiles,
+        forgetting: Forgetting,
         *,
-        system_prompt: str,
         context_tokens: int,
         max_body_bytes: int,
     ) -> None:
         self._api = api
-        self._conversations = conversations
-        self._system = ChatMessage(role="system", content=system_prompt)
-        self._options = SamplingFields(num_predict=REPLY_TOKENS, num_ctx=context_tokens)
+        self._profiles = profiles
+        self._defaults = {"num_predict": REPLY_TOKENS, "num_ctx": context_tokens}
         self._max_body_bytes = max_body_bytes
+        self.conversations = conversations
+        self.forgetting = forgetting
 
-    async def answer(self, question: Question) -> Answer:
-        """Ask the model and keep question and reply, in one transaction, before anybody reads the reply.
+    async def request(
+        self, venue: Venue, asker: Asker, asked: Sequence[ChatMessage], *, until_id: int | None = None
+    ) -> Request:
+        """Make a request of the conversation as it stands, then `asked`.
 
-        A question that got no reply leaves no trace. Raises a `RefusedError`, or `StorageError`.
+        `until_id` leaves out the stored message of that id and what follows it. Raises `StorageError`.
         """
-        asked = ChatMessage(role="user", content=spoken(question.speaker, question.text))
-        stored = await self._conversations.read(question.conversation_key)
-        messages = fit(self._system, stored, asked, max_body_bytes=self._max_body_bytes)
-        answer = await self._api.reply(messages, tenant=question.tenant, options=self._options)
-        if not answer.text.strip():
-            raise EmptyReplyError
-        await self._conversations.append(
-            question.conversation_key,
-            NewMessage(
-                role="user",
-                content=asked.content,
-                author_id=question.author_id,
-                discord_message_id=question.message_id,
-            ),
-            NewMessage(role="assistant", content=answer.text),
+        profile = await self._profiles.of(venue.channel_id, venue.parent_id)
+        skipped = count_to_skip(await self.conversations.count(venue.conversation_key), len(asked))
+        stored = await self.conversations.read(venue.conversation_key, skip=skipped)
+        window = fit(
+            ChatMessage(role="system", content=profile.system_prompt),
+            [message for message in stored if until_id is None or message.id < until_id],
+            asked,
+            skipped=skipped,
+            max_body_bytes=self._max_body_bytes,
         )
-        return answer
+        return Request(
+            messages=window.messages,
+            tenant=asker.tenant,
+            person=asker.user_id,
+            options=SamplingFields(**{**self._defaults, **profile.options.model_dump(exclude_unset=True)}),
+            model=profile.model,
+            dropped=window.dropped,
+        )
 
-    async def forget(self, conversation_key: str) -> int:
-        """Forget a conversation; returns how many messages it had."""
-        return await self._conversations.clear(conversation_key)
+    def stream(self, request: Request) -> AsyncGenerator[Queued | Text | Answer, None]:
+        """Ask the model; see `ApiClient.stream`. Hold it in `contextlib.aclosing`."""
+        return self._api.stream(
+            request.messages,
+            tenant=request.tenant,
+            person=request.person,
+            options=request.options,
+            model=request.model,
+        )
+
+    async def find(self, conversation_key: str, message_id: int) -> StoredMessage | None:
+        """Return one stored message of a conversation. Raises `StorageError`."""
+        stored = await self.conversations.read(conversation_key)
+        return next((message for message in stored if message.id == message_id), None)

@@ -1,5 +1,6 @@
 """Who may do what, checked here whatever Discord let through: server admins can open commands to anyone there."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import discord
@@ -8,6 +9,19 @@ from bot.errors import NotAgeRestrictedError, NotInServerError, NotPermittedErro
 
 MANAGE_SERVER = "Manage Server"
 MANAGE_MESSAGES = "Manage Messages"
+MANAGE_CHANNELS = "Manage Channels"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgeGate:
+    """Where the model may answer: an adult one in age-restricted channels, and in DMs when `allows_dms`."""
+
+    is_mature: bool
+    allows_dms: bool
+
+    def require(self, channel: object) -> None:
+        """Raise `NotAgeRestrictedError` where the model may not answer."""
+        require_suitable(channel, is_mature=self.is_mature, allows_dms=self.allows_dms)
 
 
 def may_manage_server(interaction: discord.Interaction[Any]) -> bool:
@@ -31,16 +45,36 @@ def require_manage_server(interaction: discord.Interaction[Any]) -> int:
     return guild_id
 
 
-def require_manage_messages(interaction: discord.Interaction[Any]) -> None:
-    """Raise `NotPermittedError` unless the person may manage messages; in a DM everybody may."""
+def may_manage_messages(interaction: discord.Interaction[Any]) -> bool:
+    """Say whether the person may manage messages there; in a DM everybody may."""
     permissions = interaction.permissions
-    if interaction.guild_id is not None and not (permissions.administrator or permissions.manage_messages):
+    return interaction.guild_id is None or permissions.administrator or permissions.manage_messages
+
+
+def require_manage_messages(interaction: discord.Interaction[Any]) -> None:
+    """Raise `NotPermittedError` unless the person may manage messages there."""
+    if not may_manage_messages(interaction):
         raise NotPermittedError(permission=MANAGE_MESSAGES)
 
 
-def require_suitable(channel: object, *, is_mature: bool) -> None:
-    """Raise `NotAgeRestrictedError` where an adult model may not answer; threads follow their parent channel."""
-    if not is_mature:
+def may_manage_channels(interaction: discord.Interaction[Any]) -> bool:
+    """Say whether the person may change the bot in this channel; in a DM everybody may."""
+    permissions = interaction.permissions
+    return interaction.guild_id is None or permissions.administrator or permissions.manage_channels
+
+
+def require_manage_channels(interaction: discord.Interaction[Any]) -> None:
+    """Raise `NotPermittedError` unless the person may manage this channel; in a DM everybody may."""
+    if not may_manage_channels(interaction):
+        raise NotPermittedError(permission=MANAGE_CHANNELS)
+
+
+def require_suitable(channel: object, *, is_mature: bool, allows_dms: bool = False) -> None:
+    """Raise `NotAgeRestrictedError` where an adult model may not answer; threads follow their parent channel.
+
+    `allows_dms` lets it answer in DMs, which Discord keeps from nobody.
+    """
+    if not is_mature or (allows_dms and isinstance(channel, discord.DMChannel)):
         return
     is_nsfw = getattr(channel, "is_nsfw", None)
     if is_nsfw is None or not is_nsfw():

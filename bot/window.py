@@ -6,6 +6,7 @@ service does. Both cut in blocks for one reason: while the beginning stays the s
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Literal, Protocol
 
@@ -31,29 +32,44 @@ class Said(Protocol):
         """Return what was said."""
 
 
-def fit(system: ChatMessage, stored: Sequence[Said], asked: ChatMessage, *, max_body_bytes: int) -> list[ChatMessage]:
-    """Return the system message, the part of a whole conversation that may be sent, and the question.
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What is sent, and how many leading messages of the conversation are not."""
 
-    The cut depends on the messages from the first on and moves in blocks, so that most next turns choose it again.
+    messages: list[ChatMessage]
+    dropped: int
+
+
+def count_to_skip(stored_count: int, asked_count: int = 1) -> int:
+    """Return how many of a conversation's oldest messages need not even be read: they would be too many to send.
+
+    `asked_count` messages follow the stored ones. The number moves in blocks.
     """
-    recent = [
-        ChatMessage(role=message.role, content=message.content) for message in stored[_cut_by_count(len(stored) + 1) :]
-    ]
-    sizes = [_wire_size(message) for message in (*recent, asked)]
-    start = _cut_by_bytes(sizes, max_body_bytes - RESERVED_BYTES - _wire_size(system))
-    while start < len(recent) and recent[start].role != "user":
-        start += 1
-    return [system, *recent[start:], asked]
+    excess = stored_count + asked_count - (MAX_MESSAGES - 1)
+    return math.ceil(excess / BLOCK_MESSAGES) * BLOCK_MESSAGES if excess > 0 else 0
+
+
+def fit(
+    system: ChatMessage, stored: Sequence[Said], asked: Sequence[ChatMessage], *, skipped: int, max_body_bytes: int
+) -> Window:
+    """Return the system message, the part of a conversation that may be sent, and what is asked.
+
+    `stored` is the conversation without the `skipped` messages that `count_to_skip` named. The cut depends on the
+    messages from the first on and moves in blocks, so that most next turns choose it again. What is left of a cut
+    conversation begins with a question.
+    """
+    recent = [ChatMessage(role=message.role, content=message.content) for message in stored]
+    sizes = [_wire_size(message) for message in (*recent, *asked)]
+    start = min(_cut_by_bytes(sizes, max_body_bytes - RESERVED_BYTES - _wire_size(system)), len(recent))
+    if start or skipped:
+        while start < len(recent) and recent[start].role != "user":
+            start += 1
+    return Window([system, *recent[start:], *asked], skipped + start)
 
 
 def _wire_size(message: ChatMessage) -> int:
     """Count the bytes of a message in a JSON array."""
     return len(message.model_dump_json().encode()) + 1
-
-
-def _cut_by_count(count: int) -> int:
-    excess = count - (MAX_MESSAGES - 1)
-    return math.ceil(excess / BLOCK_MESSAGES) * BLOCK_MESSAGES if excess > 0 else 0
 
 
 def _cut_by_bytes(sizes: Sequence[int], room_bytes: int) -> int:

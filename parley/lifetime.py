@@ -152,7 +152,12 @@ def bot_config(settings: Settings, *, url: str, service_token: str) -> BotConfig
         system_prompt=settings.system_prompt,
         daily_calls=settings.daily_calls,
         context_tokens=settings.context,
+        person_daily_calls=settings.person_calls,
+        tokens_per_server=settings.tokens_per_server,
+        reply_messages=settings.reply_messages,
+        max_attachment_bytes=settings.max_attachment,
         mature=settings.mature,
+        mature_dms=settings.mature_dms,
         discord_api_url=settings.discord_api_url,
         discord_gateway_url=settings.discord_gateway_url,
         max_body_bytes=settings.max_body,
@@ -166,7 +171,13 @@ def _service_token(settings: Settings) -> str:
 
 async def _run_bot(config: BotConfig, stores: Stores) -> None:
     parts = BotStores(
-        conversations=stores.conversations, tokens=stores.tokens, ledger=stores.ledger, notes=stores.notes
+        conversations=stores.conversations,
+        channels=stores.channels,
+        personas=stores.personas,
+        person_limits=stores.person_limits,
+        tokens=stores.tokens,
+        ledger=stores.ledger,
+        notes=stores.notes,
     )
     await run_bot(config, parts, on_login=lambda name: logger.info("Discord is on: logged in as %s", name))
 
@@ -186,7 +197,7 @@ async def _retain(stores: Stores, days: int) -> None:
             deleted = await stores.conversations.delete_untouched(stores.clock.now() - timedelta(days=days))
             if deleted:
                 # Only then are the words gone from the files too.
-                await stores.database.checkpoint()
+                await stores.conversations.erase_traces()
                 logger.info("deleted %d conversations untouched for %d days", deleted, days)
         except StorageError as error:
             logger.warning("old conversations could not be deleted, trying again later: %s", error)

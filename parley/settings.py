@@ -99,6 +99,25 @@ class Settings(BaseSettings):
         default=False,
         description="true marks the model as adult: Discord replies only in age-restricted channels",
     )
+    mature_dms: bool = _named(
+        "PARLEY_MATURE_DMS", default=False, description="true lets an adult model answer in DMs, too"
+    )
+    person_calls: int | None = _named(
+        "PARLEY_PERSON_CALLS",
+        None,
+        "calls per day of one person in a Discord server, where its admins set nothing; default: no bound of its own",
+        ge=1,
+        le=2**31 - 1,
+    )
+    tokens_per_server: int = _named(
+        "PARLEY_TOKENS_PER_SERVER", 25, "active API tokens a Discord server may have", ge=0, le=1000
+    )
+    reply_messages: int = _named(
+        "PARLEY_REPLY_MESSAGES", 4, "Discord messages a reply may take; the rest comes as a file", ge=1, le=10
+    )
+    max_attachment: Annotated[ByteSize, Field(ge=0, le=2**23)] = _named(
+        "PARLEY_MAX_ATTACHMENT", ByteSize(2**16), "largest text attachment that joins a question in Discord"
+    )
 
     @field_validator("reset_zone")
     @classmethod
@@ -152,6 +171,8 @@ class Settings(BaseSettings):
             raise ValueError("PARLEY_LLAMA_SERVER needs PARLEY_ENGINE=llama.cpp; unset one of them")
         if self.lora is not None:
             raise ValueError("PARLEY_LORA is not in this version yet; leave it out")
+        if self.mature_dms and not self.mature:
+            raise ValueError("PARLEY_MATURE_DMS needs PARLEY_MATURE=true; set it or leave this out")
         if self.discord_client_secret is not None:
             raise ValueError("DISCORD_CLIENT_SECRET: the web page is not in this version yet; leave it out")
         return self
@@ -233,6 +254,6 @@ def _written_default(field: FieldInfo) -> str:
         case bool() as flag:
             return str(flag).lower()
         case ByteSize() as size:
-            return size.human_readable().replace(".0", "").replace("MiB", " MiB")
+            return size.human_readable(separator=" ").replace(".0 ", " ")
         case value:
             return f'"{value}"' if " " in str(value) else str(value)

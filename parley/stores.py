@@ -5,12 +5,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from parley.settings import Settings
+from storage.channels import ChannelSettings
 from storage.clock import SystemClock
 from storage.conversations import Conversations
 from storage.database import Database
 from storage.days import DayZone
 from storage.ledger import Ledger
 from storage.notes import Notes
+from storage.person_limits import PersonLimits
+from storage.personas import Personas
 from storage.tokens import TokenStore
 
 
@@ -23,6 +26,9 @@ class Stores:
     tokens: TokenStore
     ledger: Ledger
     conversations: Conversations
+    channels: ChannelSettings
+    personas: Personas
+    person_limits: PersonLimits
     notes: Notes
 
 
@@ -41,6 +47,9 @@ async def open_stores(settings: Settings, *, sole_service: bool = False) -> Asyn
             tokens=TokenStore(database, clock=clock),
             ledger=Ledger(database, zone=DayZone(settings.reset_zone), clock=clock),
             conversations=Conversations(database, clock=clock),
+            channels=ChannelSettings(database, clock=clock),
+            personas=Personas(database, clock=clock),
+            person_limits=PersonLimits(database, clock=clock),
             notes=Notes(database),
         )
     finally:

@@ -9,15 +9,20 @@ import logging
 import discord
 from discord.ext import commands
 
-from bot import texts
 from bot.answering import Answering
-from bot.delivery import NETWORK_ERRORS, MessageDelivery, may_speak
-from bot.dialogue import Question, channel_key, tenant_of
-from bot.errors import RefusedError, explain
-from bot.faults import describe
-from bot.mentions import mention_names
-from bot.permissions import require_suitable
-from bot.speakers import clean_text, name_mentions, without_mention
+from bot.asking import Questions, asker_of, shared_venue
+from bot.dialogue import Dialogue
+from bot.errors import RefusedError, UnexpectedError
+from bot.faults import describe, log_fault
+from bot.language import speak
+from bot.leaks import Leaks
+from bot.message_text import text_of
+from bot.peoples_locales import PeoplesLocales
+from bot.permissions import AgeGate
+from bot.screens import NETWORK_ERRORS, MessageScreen, Part, Screen, may_speak
+from bot.texts import conversations, refusals
+from bot.turns import NewTurn
+from storage.errors import StorageError
 
 logger = logging.getLogger(__name__)
 
@@ -27,24 +32,40 @@ _SPOKEN = frozenset({discord.MessageType.default, discord.MessageType.reply})
 class Messages(commands.Cog):
     """Answers people who write to the bot; never other bots, webhooks or Discord's own notices."""
 
-    def __init__(self, client: discord.Client, answering: Answering, *, is_mature: bool) -> None:
+    def __init__(
+        self,
+        client: discord.Client,
+        answering: Answering,
+        dialogue: Dialogue,
+        *,
+        questions: Questions,
+        leaks: Leaks,
+        locales: PeoplesLocales,
+        gate: AgeGate,
+    ) -> None:
         self._client = client
         self._answering = answering
-        self._is_mature = is_mature
+        self._dialogue = dialogue
+        self._questions = questions
+        self._leaks = leaks
+        self._locales = locales
+        self._gate = gate
 
     @commands.Cog.listener()
     async def on_message(self, message: discord.Message) -> None:
         """Answer a message that is for the bot."""
         if not self._is_for_me(message):
             return
-        if not may_speak(message):
-            logger.info("may not speak in channel %s", message.channel.id)
-            return
-        delivery = MessageDelivery(message)
+        speak(self._locales.of(message.author, message.guild))
+        screen = MessageScreen(message)
         try:
-            await self._answer(message, delivery)
+            if not await self._leaks.handle_message(message):
+                await self._answer(message, screen)
         except RefusedError as error:
-            await _say(delivery, explain(error))
+            await _say(screen, error.sentence())
+        except StorageError as error:
+            log_fault(logger, f"a message in channel {message.channel.id}", error)
+            await _say(screen, UnexpectedError().sentence())
 
     def _is_for_me(self, message: discord.Message) -> bool:
         if message.author.bot or message.webhook_id is not None or message.type not in _SPOKEN:
@@ -61,36 +82,32 @@ class Messages(commands.Cog):
             return False
         return isinstance(reference.resolved, discord.Message) and reference.resolved.author.id == me.id
 
-    async def _answer(self, message: discord.Message, delivery: MessageDelivery) -> None:
-        require_suitable(message.channel, is_mature=self._is_mature)
-        text = self._text(message)
-        if not text:
-            await _say(delivery, self._hint(message))
+    async def _answer(self, message: discord.Message, screen: Screen) -> None:
+        if not may_speak(message):
+            logger.info("may not speak in channel %s", message.channel.id)
             return
-        guild_id = None if message.guild is None else message.guild.id
-        question = Question(
-            conversation_key=channel_key(message.channel.id),
-            tenant=tenant_of(guild_id, message.author.id),
-            author_id=message.author.id,
-            speaker=message.author.display_name,
-            text=text,
-            message_id=message.id,
-        )
-        await self._answering.answer(question, delivery)
-
-    def _text(self, message: discord.Message) -> str:
-        """Return what was said: without the bot's own mention, with the names of others."""
+        self._gate.require(message.channel)
         assert self._client.user is not None, "nothing arrives before the login"
-        mine = without_mention(message.content, self._client.user.id)
-        return clean_text(name_mentions(mine, mention_names(message.guild, mentioned=message.mentions)))
+        text = text_of(message, bot_id=self._client.user.id)
+        if not text and not message.attachments:
+            await _say(screen, self._hint(message))
+            return
+        venue = shared_venue(message.channel)
+        turn = NewTurn(
+            self._dialogue,
+            venue,
+            asker_of(message.author),
+            prepare=lambda: self._questions.of_message(message, text, venue),
+        )
+        await self._answering.answer(turn, screen, message_id=message.id)
 
     def _hint(self, message: discord.Message) -> str:
         is_unreadable = message.guild is not None and not self._is_mentioned(message)
-        return texts.unreadable_reply() if is_unreadable else texts.help_sentence()
+        return refusals.unreadable_reply() if is_unreadable else conversations.hello()
 
 
-async def _say(delivery: MessageDelivery, sentence: str) -> None:
+async def _say(screen: Screen, sentence: str) -> None:
     try:
-        await delivery.refuse(sentence)
+        await screen.send(Part(content=sentence))
     except NETWORK_ERRORS as error:
         logger.warning("a sentence could not be posted: %s", describe(error))

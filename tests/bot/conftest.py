@@ -1,7 +1,7 @@
 """A bot that really connects: discord.py on one side, the stand-in Discord, a scripted API and SQLite on the other."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,13 +11,17 @@ from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
 from bot.config import BotConfig, BotStores
+from bot.language import ENGLISH, speaking
 from bot.runner import run_bot
+from storage.channels import ChannelSettings
 from storage.clock import SystemClock
 from storage.conversations import Conversations
 from storage.database import Database
 from storage.days import DayZone
 from storage.ledger import Ledger
 from storage.notes import Notes
+from storage.person_limits import PersonLimits
+from storage.personas import Personas
 from storage.tokens import TokenStore
 from tests.bot.scripted_api import SERVICE_TOKEN, ScriptedApi
 from tests.doubles.discord_server import DiscordServer
@@ -54,6 +58,13 @@ def discord_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(DiscordWebSocket, "DEFAULT_GATEWAY", DiscordWebSocket.DEFAULT_GATEWAY)
 
 
+@pytest.fixture(autouse=True)
+def english() -> Iterator[None]:
+    """Begin each test in English, whatever the one before has spoken."""
+    with speaking(ENGLISH):
+        yield
+
+
 @pytest.fixture
 async def server() -> AsyncIterator[DiscordServer]:
     """Run a Discord whose rules nobody may have broken when the test ends."""
@@ -85,6 +96,9 @@ def make_stores(database: Database) -> BotStores:
     clock = SystemClock()
     return BotStores(
         conversations=Conversations(database, clock=clock),
+        channels=ChannelSettings(database, clock=clock),
+        personas=Personas(database, clock=clock),
+        person_limits=PersonLimits(database, clock=clock),
         tokens=TokenStore(database, clock=clock),
         ledger=Ledger(database, zone=DayZone("Europe/London"), clock=clock),
         notes=Notes(database),

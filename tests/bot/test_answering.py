@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bot import texts
 from bot.config import BotStores
 from bot.lanes import MAX_WAITING
+from bot.texts import refusals
 from storage.database import Database
 from tests.bot.conftest import StartBot, make_stores
 from tests.bot.scripted_api import Refusal, ScriptedApi
@@ -120,7 +120,7 @@ async def test_a_flood_in_one_channel_is_refused_beyond_a_bound(
     api.hold()
     for number in range(MAX_WAITING + 2):
         await server.user_says(channel, ada, f"flood {number}", mentions_bot=True)
-    assert await server.posted(channel) == [texts.lane_full(waiting=MAX_WAITING + 1)]
+    assert await server.posted(channel) == [refusals.lane_full(waiting=MAX_WAITING + 1)]
     api.release()
     await server.posted(channel, MAX_WAITING + 2)
 
@@ -135,7 +135,7 @@ async def test_a_fault_of_ours_is_an_apology_and_a_log_line_without_content(
     await start_bot()
     await database.close()
     interaction = await server.slash(ada, channel, "chat", message="swordfish")
-    assert await interaction.replied() == [texts.unexpected(request_id="")]
+    assert await interaction.replied() == [refusals.unexpected(request_id="")]
     assert "StorageError" in caplog.text
     assert "swordfish" not in caplog.text
 
@@ -151,7 +151,7 @@ async def test_running_replies_finish_before_the_bot_stops_and_newcomers_are_tol
     await api.arrived(1)
     stopping = asyncio.create_task(bot.stop())
     late = await server.slash(ada, other, "chat", message="too late")
-    assert await late.replied() == [texts.shutting_down()]
+    assert await late.replied() == [refusals.shutting_down()]
     api.release()
     await stopping
     assert await server.posted(channel) == ["You said: last words"]
@@ -166,5 +166,5 @@ async def test_what_does_not_finish_in_time_is_told_and_leaves_no_trace(
     interaction = await server.slash(ada, channel, "chat", message="too slow")
     await api.arrived(1)
     await bot.stop()
-    assert await interaction.replied() == [texts.shutting_down()]
+    assert await interaction.replied() == [refusals.shutting_down()]
     assert await stores.conversations.read(f"channel:{channel.id}") == []

@@ -76,6 +76,7 @@ async def test_an_old_private_interaction_of_somebody_without_dms_is_a_log_line(
     server: DiscordServer, api: ScriptedApi, start_bot: StartBot, caplog: pytest.LogCaptureFixture
 ) -> None:
     channel, ada = server.channel(server.guild()), server.user("Ada")
+    ada.dms_closed = True
     await start_bot()
     api.hold()
     interaction = await server.slash(ada, channel, "chat", message="swordfish", private=True)

@@ -94,7 +94,7 @@ async def test_closing_ends_the_turns_that_take_too_long_begun_or_waiting() -> N
 async def test_a_place_ended_before_its_turn_was_asked_for_gets_none() -> None:
     lanes = Lanes()
     with lanes.place("x") as place:
-        place.end()
+        place.end(ShuttingDownError())
         with pytest.raises(ShuttingDownError):
             async with place.turn():
                 pytest.fail("no turn is left")

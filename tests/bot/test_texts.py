@@ -1,77 +1,90 @@
-"""The words people read, with the largest values they can carry."""
+"""The words people read, with the largest values they can carry, in every language."""
 
+import importlib
 import inspect
+import pkgutil
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from bot import texts
+from bot.language import DISCORD_LOCALES, speak
 from bot.splitting import MAX_CHARACTERS
+from bot.texts import forms, refusals
 
+_FAR = datetime(2999, 12, 31, tzinfo=UTC)
 _EXTREME: dict[str, list[Any]] = {
-    "limit": [1, 10**15, None],
-    "resets_at": [datetime(2999, 12, 31, tzinfo=UTC), datetime(1970, 1, 1, tzinfo=UTC), None],
-    "retry_after_seconds": [1, 119, 120, 10**9, None],
-    "prompt_tokens": [1, 10**15, None],
-    "waiting": [1, 10**9],
-    "request_id": ["", "r" * 64],
-    "permission": ["Manage Server"],
-    "messages": [0, 1, 10**9],
-    "name": ["n" * 32, "👍🏽" * 8],
-    "token_id": ["t" * 64],
-    "secret": ["parley_" + "s" * 64],
-    "daily_calls": [1, 10**6],
-    "api_url": ["https://" + "a" * 250 + ".example"],
-    "created_by": [2**63, None],
-    "created_at": [datetime(2999, 12, 31, tzinfo=UTC)],
-    "calls": [0, 1, 10**9],
-    "tokens_today": [0, 1, 10**15],
-    "tokens_month": [0, 1, 10**15],
-    "calls_month": [0, 1, 10**9],
+    "int": [1, 0, 2, 119, 120, 10**9, 10**15],
+    "str": ["n" * 64, "👍🏽" * 8, "x"],
+    "datetime": [_FAR, datetime(1970, 1, 1, tzinfo=UTC)],
+    "bool": [True, False],
+    "float": [0.0, 1.5],
+    "Sequence[str]": [["a" * 32] * 8, ["x"], []],
+    "Collection[str]": [["a" * 32] * 8, ["x"], []],
 }
-_NOT_SENTENCES = ("plural", "relative_time")
+_LONGEST = {"api_url": "https://" + "a" * 250 + ".example", "secret": "parley_" + "s" * 64}
+"""Parameters with an extreme of their own."""
+
+_EXAMPLE = '{"messages": [{"role": "user", "content": "Hello!"}]}'
+_PARTS = ("charts", "forms")
+"""Modules of parts of sentences, which the sentences carry, and of words with places for numbers drawn later."""
 
 
-def _sentences() -> list[str]:
-    functions = inspect.getmembers(texts, inspect.isfunction)
-    own = [name for name, function in functions if function.__module__ == texts.__name__]
-    return [name for name in own if not name.startswith("_") and name not in _NOT_SENTENCES]
+def _sentences() -> list[Any]:
+    modules = [
+        importlib.import_module(f"bot.texts.{found.name}")
+        for found in pkgutil.iter_modules(texts.__path__)
+        if found.name not in _PARTS
+    ]
+    return [
+        pytest.param(function, id=f"{module.__name__}.{name}")
+        for module in modules
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if function.__module__ == module.__name__ and not name.startswith("_")
+    ]
 
 
-def _takes_none(parameter: inspect.Parameter) -> bool:
-    return "None" in str(parameter.annotation)
+def _values(name: str, annotation: str) -> list[Any]:
+    if name in _LONGEST:
+        return [_LONGEST[name]]
+    kinds = [kind.strip() for kind in annotation.split("|")]
+    return [value for kind in kinds for value in ([None] if kind == "None" else _EXTREME[kind.rpartition(".")[2]])]
 
 
-@pytest.mark.parametrize("name", _sentences())
-def test_a_sentence_fits_a_message_pings_nobody_in_bulk_and_leaves_no_braces(name: str) -> None:
-    function = getattr(texts, name)
+def _annotation(parameter: inspect.Parameter) -> str:
+    return parameter.annotation.__name__ if isinstance(parameter.annotation, type) else str(parameter.annotation)
+
+
+@pytest.mark.parametrize("locale", ["en-US", *DISCORD_LOCALES])
+@pytest.mark.parametrize("function", _sentences())
+def test_a_sentence_fits_a_message_pings_nobody_in_bulk_and_leaves_no_braces(
+    function: Callable[..., str], locale: str
+) -> None:
+    speak(locale)
     parameters = inspect.signature(function).parameters
-    longest = max((len(_EXTREME[parameter]) for parameter in parameters), default=1)
-    for choice in range(longest):
-        values = {}
-        for parameter, described in parameters.items():
-            options = [each for each in _EXTREME[parameter] if each is not None or _takes_none(described)]
-            values[parameter] = options[choice % len(options)]
-        text = function(**values)
+    choices = {name: _values(name, _annotation(parameter)) for name, parameter in parameters.items()}
+    for choice in range(max((len(values) for values in choices.values()), default=1)):
+        text = function(**{name: values[choice % len(values)] for name, values in choices.items()})
         assert 1 <= len(text) < MAX_CHARACTERS
         assert text.strip() == text
         assert "@everyone" not in text
         assert "@here" not in text
         assert "None" not in text
-        without_example = text.replace('{"messages": [{"role": "user", "content": "Hello!"}]}', "")
-        assert "{" not in without_example
-        assert "}" not in without_example
+        assert not {"{", "}"} & set(text.replace(_EXAMPLE, ""))
 
 
-def test_every_sentence_is_rendered() -> None:
-    assert len(_sentences()) > 20
+def test_every_module_of_words_is_rendered() -> None:
+    assert len(_sentences()) > 25
 
 
 def test_counts_agree_with_their_nouns() -> None:
-    assert [texts.plural(count, "call") for count in (0, 1, 2, 1000)] == ["0 calls", "1 call", "2 calls", "1,000 calls"]
+    speak("en-US")
+    assert [forms.calls(count) for count in (0, 1, 2, 1000)] == ["0 calls", "1 call", "2 calls", "1,000 calls"]
 
 
 def test_a_reset_is_a_timestamp_in_the_readers_own_zone() -> None:
+    speak("en-US")
     moment = datetime(2026, 11, 21, tzinfo=UTC)
-    assert f"<t:{int(moment.timestamp())}:R>" in texts.allowance_used(limit=5, resets_at=moment)
+    assert f"<t:{int(moment.timestamp())}:R>" in refusals.allowance_used(limit=5, resets_at=moment)

@@ -4,6 +4,7 @@ Owns: sessions and their numbered events, so that a resume repeats exactly what 
 events say. Source: https://discord.com/developers/docs/events/gateway.
 """
 
+import asyncio
 import contextlib
 import json
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from tests.doubles.discord_model import Changes, Json, new_snowflake
+from tests.doubles.discord_basics import Changes, Json, new_snowflake
 
 DISPATCH, HEARTBEAT, IDENTIFY, RESUME, RECONNECT, INVALID_SESSION, HELLO, ACK = 0, 1, 2, 6, 7, 9, 10, 11
 AUTHENTICATION_FAILED = 4004
@@ -22,11 +23,12 @@ PRIVILEGED_INTENTS = (1 << 1) | (1 << 8) | (1 << 15)
 
 @dataclass(eq=False)
 class Session:
-    """One identified bot; `events` are all it was, or should have been, sent."""
+    """One identified bot; `events` are all it was, or should have been, sent, of which `sent` went out by now."""
 
     intents: int
     id: str = field(default_factory=lambda: f"session-{new_snowflake()}")
     events: list[Json] = field(default_factory=list)
+    sent: int = 0
     socket: web.WebSocketResponse | None = None
     is_resumable: bool = True
 
@@ -42,6 +44,8 @@ class Gateway:
         self.identifies: list[Json] = []
         self.resumes: list[Json] = []
         self.close_with: int | None = None
+        self._sending = asyncio.Lock()
+        self._errands: set[asyncio.Task[None]] = set()
 
     def greet_with(self, greeting: Callable[[Session], list[tuple[str, Json]]]) -> None:
         """Set what a new session is sent: READY and one GUILD_CREATE per server."""
@@ -95,21 +99,39 @@ class Gateway:
         if session is None or session.id != data["session_id"] or not session.is_resumable:
             await socket.send_json({"op": INVALID_SESSION, "d": False, "s": None, "t": None})
             return
-        for event in session.events[data["seq"] :]:
-            await socket.send_json(event)
+        session.sent = data["seq"]
         session.socket = socket
         await self.dispatch("RESUMED", {})
         self._changes.announce()
 
     async def dispatch(self, name: str, data: Any) -> None:
         """Send an event, or keep it for the resume while nobody listens."""
+        self._put(name, data)
+        await self._send()
+
+    def dispatch_soon(self, name: str, data: Any) -> None:
+        """Put an event in its place at once and send it in a moment; nothing happens before a bot has identified."""
+        if self.session is None:
+            return
+        self._put(name, data)
+        errand = asyncio.get_running_loop().create_task(self._send())
+        self._errands.add(errand)
+        errand.add_done_callback(self._errands.discard)
+
+    def _put(self, name: str, data: Any) -> None:
         session = self.session
         assert session is not None, "no bot has identified yet"
-        event = {"op": DISPATCH, "t": name, "s": len(session.events) + 1, "d": data}
-        session.events.append(event)
-        if session.socket is not None:
-            with contextlib.suppress(ConnectionError):
-                await session.socket.send_json(event)
+        session.events.append({"op": DISPATCH, "t": name, "s": len(session.events) + 1, "d": data})
+
+    async def _send(self) -> None:
+        """Send what has not been sent, in order."""
+        async with self._sending:
+            session = self.session
+            while session is not None and session.socket is not None and session.sent < len(session.events):
+                event = session.events[session.sent]
+                session.sent += 1
+                with contextlib.suppress(ConnectionError):
+                    await session.socket.send_json(event)
 
     async def drop(self, *, can_resume: bool = True) -> None:
         """Cut the connection; events go on being kept. `can_resume=False`: the session is lost with it."""
@@ -129,5 +151,7 @@ class Gateway:
 
     async def close(self) -> None:
         """End the connection for good."""
+        for errand in tuple(self._errands):
+            await errand
         if self.session is not None and self.session.socket is not None:
             await self.session.socket.close()

@@ -1,309 +1,154 @@
-"""What the stand-in Discord server knows, and how Discord writes it as JSON.
+"""Interactions of the stand-in Discord server, and the one place from which tests import its records and numbers.
 
-Owns: people, servers, channels, messages, interactions as records. Does not own: who asked for what (`discord_rest.py`,
-`discord_gateway.py`). Field names follow https://discord.com/developers/docs/reference.
+Owns: what became of one command, press, form or half-typed option. People, places and messages lie in
+`discord_people.py`, `discord_places.py` and `discord_messages.py`. Source:
+https://discord.com/developers/docs/interactions/receiving-and-responding.
 """
 
-import asyncio
-import itertools
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
 
-Json = dict[str, Any]
+from tests.doubles.discord_basics import (
+    ADMINISTRATOR,
+    ALL_PERMISSIONS,
+    ATTACH_FILES,
+    COMMAND,
+    COMPONENT,
+    EMBED_LINKS,
+    JOIN_MESSAGE,
+    MANAGE_CHANNELS,
+    MANAGE_GUILD,
+    MANAGE_MESSAGES,
+    MEMBER_PERMISSIONS,
+    MODAL_SUBMIT,
+    READ_MESSAGE_HISTORY,
+    SEND_MESSAGES,
+    SEND_MESSAGES_IN_THREADS,
+    VIEW_AUDIT_LOG,
+    VIEW_CHANNEL,
+    Changes,
+    Json,
+    new_snowflake,
+)
+from tests.doubles.discord_messages import File, Message
+from tests.doubles.discord_people import Role, User
+from tests.doubles.discord_places import Channel, Guild
 
-DISCORD_EPOCH_MS = 1_420_070_400_000
-ALL_PERMISSIONS = (1 << 53) - 1
-SEND_MESSAGES = 1 << 11
-READ_MESSAGE_HISTORY = 1 << 16
-MANAGE_MESSAGES = 1 << 13
-MANAGE_GUILD = 1 << 5
-SEND_MESSAGES_IN_THREADS = 1 << 38
-VIEW_CHANNEL = 1 << 10
-MEMBER_PERMISSIONS = VIEW_CHANNEL | SEND_MESSAGES | READ_MESSAGE_HISTORY | SEND_MESSAGES_IN_THREADS
-
-TEXT, DM, PUBLIC_THREAD = 0, 1, 11
-EPHEMERAL, LOADING = 1 << 6, 1 << 7
-DEFAULT_MESSAGE, REPLY_MESSAGE, JOIN_MESSAGE = 0, 19, 7
-
-INTERACTION_ANSWER_SECONDS = 3.0
-INTERACTION_TOKEN_SECONDS = 900.0
-
-_counter = itertools.count(1)
-
-
-def new_snowflake() -> int:
-    """Return a new id that carries the present moment, as Discord's do."""
-    return ((int(time.time() * 1000) - DISCORD_EPOCH_MS) << 22) | (next(_counter) & 0x3FFFFF)
-
-
-def timestamp() -> str:
-    """Return the present moment as Discord writes it."""
-    return datetime.now(UTC).isoformat()
-
-
-class Changes:
-    """Lets tests wait for something to become true instead of sleeping."""
-
-    def __init__(self) -> None:
-        self._next = asyncio.Event()
-
-    def announce(self) -> None:
-        """Wake everybody who waits, to look again."""
-        self._next.set()
-        self._next = asyncio.Event()
-
-    async def until(self, claim: Callable[[], bool], what: str, *, timeout_seconds: float = 20.0) -> None:
-        """Wait until the claim holds; fails with `what` after the time."""
-        try:
-            async with asyncio.timeout(timeout_seconds):
-                while not claim():
-                    await self._next.wait()
-        except TimeoutError:
-            raise AssertionError(f"did not happen within {timeout_seconds:.0f} s: {what}") from None
-
-
-@dataclass(eq=False)
-class User:
-    """A person or a bot; `permissions` hold in every server."""
-
-    name: str
-    display_name: str
-    is_bot: bool = False
-    permissions: int = MEMBER_PERMISSIONS
-    id: int = field(default_factory=new_snowflake)
-
-    @property
-    def mention(self) -> str:
-        """Return what mentions this user."""
-        return f"<@{self.id}>"
-
-    def json(self) -> Json:
-        """Render a user object."""
-        return {
-            "id": str(self.id),
-            "username": self.name,
-            "global_name": self.display_name,
-            "discriminator": "0",
-            "avatar": None,
-            "bot": self.is_bot,
-            "system": False,
-            "public_flags": 0,
-            "flags": 0,
-            "primary_guild": None,
-        }
-
-    def member_json(self) -> Json:
-        """Render a guild member object, without its user."""
-        return {
-            "roles": [],
-            "nick": None,
-            "avatar": None,
-            "joined_at": "2026-01-01T00:00:00+00:00",
-            "premium_since": None,
-            "deaf": False,
-            "mute": False,
-            "pending": False,
-            "flags": 0,
-        }
-
-
-@dataclass(eq=False)
-class Guild:
-    """A Discord server; `bot_permissions` are what @everyone, and so the bot, may do."""
-
-    name: str
-    bot_permissions: int = MEMBER_PERMISSIONS
-    id: int = field(default_factory=new_snowflake)
-    channels: list["Channel"] = field(default_factory=list)
-
-    def json(self, bot: User) -> Json:
-        """Render what GUILD_CREATE carries."""
-        return {
-            "id": str(self.id),
-            "name": self.name,
-            "owner_id": "1",
-            "roles": [_everyone_role(self)],
-            "channels": [channel.json() for channel in self.channels if channel.type != PUBLIC_THREAD],
-            "threads": [channel.json() for channel in self.channels if channel.type == PUBLIC_THREAD],
-            "members": [{"user": bot.json(), **bot.member_json()}],
-            "member_count": 2,
-            "emojis": [],
-            "stickers": [],
-            "features": [],
-            "unavailable": False,
-            "preferred_locale": "en-US",
-        }
-
-
-def _everyone_role(guild: Guild) -> Json:
-    return {
-        "id": str(guild.id),
-        "name": "@everyone",
-        "permissions": str(guild.bot_permissions),
-        "color": 0,
-        "colors": {"primary_color": 0, "secondary_color": None, "tertiary_color": None},
-        "hoist": False,
-        "position": 0,
-        "managed": False,
-        "mentionable": False,
-        "flags": 0,
-    }
-
-
-@dataclass(eq=False)
-class Channel:
-    """A text channel, thread or DM (`guild` is None, `recipient` the person)."""
-
-    name: str
-    guild: Guild | None = None
-    recipient: User | None = None
-    parent: "Channel | None" = None
-    is_nsfw: bool = False
-    may_bot_speak: bool = True
-    id: int = field(default_factory=new_snowflake)
-    messages: list["Message"] = field(default_factory=list)
-    typing_calls: int = 0
-    is_deleted: bool = False
-
-    @property
-    def type(self) -> int:
-        """Return Discord's number for this kind of channel."""
-        if self.guild is None:
-            return DM
-        return TEXT if self.parent is None else PUBLIC_THREAD
-
-    def json(self) -> Json:
-        """Render a channel object."""
-        common: Json = {"id": str(self.id), "type": self.type, "last_message_id": None, "flags": 0}
-        if self.guild is None:
-            assert self.recipient is not None
-            return {**common, "recipients": [self.recipient.json()]}
-        common |= {"guild_id": str(self.guild.id), "name": self.name}
-        if self.parent is not None:
-            return {**common, **self._thread_json(self.parent)}
-        deny = {"id": str(self.guild.id), "type": 0, "allow": "0", "deny": str(SEND_MESSAGES)}
-        return {
-            **common,
-            "position": 0,
-            "nsfw": self.is_nsfw,
-            "topic": None,
-            "parent_id": None,
-            "rate_limit_per_user": 0,
-            "permission_overwrites": [] if self.may_bot_speak else [deny],
-        }
-
-    @staticmethod
-    def _thread_json(parent: "Channel") -> Json:
-        return {
-            "parent_id": str(parent.id),
-            "owner_id": "1",
-            "message_count": 0,
-            "total_message_sent": 0,
-            "member_count": 1,
-            "rate_limit_per_user": 0,
-            "thread_metadata": {
-                "archived": False,
-                "auto_archive_duration": 60,
-                "archive_timestamp": "2026-01-01T00:00:00+00:00",
-                "locked": False,
-            },
-        }
-
-    def own_messages(self, author: User) -> list["Message"]:
-        """Return what somebody has posted here and not deleted, oldest first."""
-        return [message for message in self.messages if message.author is author and not message.is_deleted]
-
-
-@dataclass(eq=False)
-class Message:
-    """One message; `pings` names who was, or would have been, notified by it."""
-
-    channel: Channel
-    author: User
-    content: str
-    type: int = DEFAULT_MESSAGE
-    reply_to: "Message | None" = None
-    mentions: list[User] = field(default_factory=list)
-    flags: int = 0
-    webhook_id: int | None = None
-    pings: set[str] = field(default_factory=set)
-    edits: int = 0
-    is_deleted: bool = False
-    id: int = field(default_factory=new_snowflake)
-    created: str = field(default_factory=timestamp)
-
-    @property
-    def is_ephemeral(self) -> bool:
-        """Say whether only the asker sees it."""
-        return bool(self.flags & EPHEMERAL)
-
-    def json(self, *, with_content: bool = True, with_reply: bool = True) -> Json:
-        """Render a message object; Discord leaves the text out for bots that may not read it."""
-        rendered: Json = {
-            "id": str(self.id),
-            "channel_id": str(self.channel.id),
-            "author": self.author.json(),
-            "content": self.content if with_content else "",
-            "timestamp": self.created,
-            "edited_timestamp": timestamp() if self.edits else None,
-            "tts": False,
-            "mention_everyone": False,
-            "mentions": [user.json() for user in self.mentions],
-            "mention_roles": [],
-            "attachments": [],
-            "embeds": [],
-            "components": [],
-            "pinned": False,
-            "type": self.type,
-            "flags": self.flags,
-        }
-        if self.webhook_id is not None:
-            rendered["webhook_id"] = str(self.webhook_id)
-        if self.reply_to is not None:
-            rendered["message_reference"] = {
-                "type": 0,
-                "message_id": str(self.reply_to.id),
-                "channel_id": str(self.channel.id),
-            }
-            if with_reply:
-                rendered["referenced_message"] = self.reply_to.json(with_reply=False)
-        return rendered
+__all__ = [
+    "ADMINISTRATOR",
+    "ALL_PERMISSIONS",
+    "ATTACH_FILES",
+    "EMBED_LINKS",
+    "JOIN_MESSAGE",
+    "MANAGE_CHANNELS",
+    "MANAGE_GUILD",
+    "MANAGE_MESSAGES",
+    "MEMBER_PERMISSIONS",
+    "READ_MESSAGE_HISTORY",
+    "SEND_MESSAGES",
+    "SEND_MESSAGES_IN_THREADS",
+    "VIEW_AUDIT_LOG",
+    "VIEW_CHANNEL",
+    "Changes",
+    "Channel",
+    "File",
+    "Guild",
+    "Interaction",
+    "Json",
+    "Message",
+    "Role",
+    "User",
+]
 
 
 @dataclass(eq=False)
 class Interaction:
-    """A command somebody used, and how it was answered. Times are of the event loop's clock, in seconds."""
+    """Something a person did with the bot, and how it was answered. Times are of the event loop's clock, in seconds.
+
+    `kind` is Discord's number: a command (2), a press or selection (3), an option being typed (4), a form (5).
+    `message` is the one whose component was used, also for the form such a press opened; `target` the one a message
+    menu was used on; `opened_by` the interaction that was answered with this form. `answer_kind` is the callback's
+    number.
+    `modal` is the form the bot opened, `choices` what it suggested. `may_stay_unanswered`: no breach if it does.
+    """
 
     user: User
     channel: Channel
     command: str
     changes: Changes
     created_at: float
+    kind: int = COMMAND
+    message: Message | None = None
+    target: Message | None = None
+    opened_by: "Interaction | None" = None
     id: int = field(default_factory=new_snowflake)
     token: str = field(default_factory=lambda: f"interaction-{new_snowflake()}")
     answered_at: float | None = None
+    answer_kind: int | None = None
     is_thinking: bool = False
     is_deferred_ephemeral: bool = False
     is_expired: bool = False
+    may_stay_unanswered: bool = False
     original: Message | None = None
     replies: list[Message] = field(default_factory=list)
     choices: list[Json] | None = None
+    modal: Json | None = None
+
+    @property
+    def label(self) -> str:
+        """Return what to call it in a failure."""
+        kinds = {COMPONENT: "component", MODAL_SUBMIT: "form"}
+        return f"{kinds[self.kind]} {self.command}" if self.kind in kinds else f"/{self.command}"
 
     @property
     def deferred_after_seconds(self) -> float | None:
         """Return how long the first answer took; None while there is none."""
         return None if self.answered_at is None else self.answered_at - self.created_at
 
+    def expire(self) -> None:
+        """Let 15 minutes be over: whatever the bot asks with the token is answered 401/50027."""
+        self.is_expired = True
+
     async def deferred(self) -> float:
         """Wait for the first answer; returns how long it took."""
-        await self.changes.until(lambda: self.answered_at is not None, f"first answer to /{self.command}")
+        await self.changes.until(lambda: self.answered_at is not None, f"first answer to {self.label}")
         assert self.deferred_after_seconds is not None
         return self.deferred_after_seconds
 
+    async def answered(self) -> int:
+        """Wait for the first answer; returns the callback's number, such as 7 for a changed message."""
+        await self.deferred()
+        assert self.answer_kind is not None
+        return self.answer_kind
+
     async def replied(self, count: int = 1) -> list[str]:
         """Wait for that many messages in answer; returns their texts."""
-        await self.changes.until(lambda: len(self.replies) >= count, f"{count} replies to /{self.command}")
+        await self.changes.until(lambda: len(self.replies) >= count, f"{count} replies to {self.label}")
         return [message.content for message in self.replies]
+
+    async def form(self) -> Json:
+        """Wait for the form the bot opens; returns its JSON, which `modal` holds, too."""
+        await self.changes.until(lambda: self.modal is not None, f"a form in answer to {self.label}")
+        assert self.modal is not None
+        return self.modal
+
+    def metadata(self) -> Json:
+        """Render what a message says of the interaction that led to it."""
+        rendered: Json = {
+            "id": str(self.id),
+            "type": self.kind,
+            "user": self.user.json(),
+            "authorizing_integration_owners": owners_json(self.channel),
+        }
+        if self.kind == COMPONENT:
+            assert self.message is not None
+            rendered["interacted_message_id"] = str(self.message.id)
+        if self.target is not None:
+            rendered["target_message_id"] = str(self.target.id)
+        if self.opened_by is not None:
+            rendered["triggering_interaction_metadata"] = self.opened_by.metadata()
+        return rendered
+
+
+def owners_json(channel: Channel) -> Json:
+    """Say by which installation an interaction came: key 0 is the server's, and "0" the value in a DM."""
+    return {"0": "0" if channel.guild is None else str(channel.guild.id)}

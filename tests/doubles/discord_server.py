@@ -1,58 +1,102 @@
-"""A stand-in for Discord on loopback, good enough for discord.py to connect to and strict enough to catch a rude bot.
+"""A stand-in for Discord on loopback: good enough for discord.py to connect to, strict enough to catch a rude bot."""
 
-Owns: the driving API for tests: people say things and use commands, the network misbehaves. REST lies in
-`discord_rest.py` and `discord_interactions.py`, the gateway in `discord_gateway.py`. What it does not know (uploads,
-components, buckets that run empty by themselves) it refuses or leaves out.
-"""
-
-import asyncio
-import re
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.doubles.discord_gateway import PRIVILEGED_INTENTS, Gateway, Session
-from tests.doubles.discord_limits import encode_options
-from tests.doubles.discord_model import (
-    ALL_PERMISSIONS,
-    DEFAULT_MESSAGE,
-    DM,
-    MEMBER_PERMISSIONS,
-    REPLY_MESSAGE,
-    Changes,
-    Channel,
-    Guild,
-    Interaction,
-    Json,
-    Message,
-    User,
-)
+from tests.doubles.discord_announcer import GUILDS
+from tests.doubles.discord_application import ApplicationRoutes
+from tests.doubles.discord_basics import Json
+from tests.doubles.discord_buckets import ANSWER_EDITS, ANSWER_POSTS, MESSAGE_EDITS, MESSAGE_POSTS, Buckets, Size
+from tests.doubles.discord_doings import Doings
+from tests.doubles.discord_gateway import PRIVILEGED_INTENTS, Session
+from tests.doubles.discord_interactions import InteractionRoutes
+from tests.doubles.discord_message_routes import MessageRoutes
+from tests.doubles.discord_places import Channel
 from tests.doubles.discord_rest import DiscordRest
-from tests.doubles.discord_state import Call, DiscordState, RateLimit
+from tests.doubles.discord_state import Call, RateLimit
+from tests.doubles.discord_uploads import CDN_PATH
+from tests.doubles.discord_uses import Uses
 
-_GUILDS, _GUILD_MESSAGES, _DIRECT_MESSAGES, _MESSAGE_CONTENT = 1 << 0, 1 << 9, 1 << 12, 1 << 15
-_MENTION = re.compile(r"<@!?(\d+)>")
+_MAX_BODY_BYTES = 256 * 1024 * 1024
 
 
-class DiscordServer:
-    """One Discord with one bot. Use as an async context manager; make servers and channels before the bot connects."""
+class DiscordServer(Doings, Uses):
+    """One Discord with one bot. Use as an async context manager: `async with DiscordServer() as server`.
+
+    What there is (`discord_world.py`), made before the bot connects or while it listens::
+
+        guild = server.guild(bot_permissions=MEMBER_PERMISSIONS, locale="de", owner=grace)
+        channel = server.channel(guild, is_nsfw=True, may_bot_speak=False, is_system=True)
+        forum, thread = server.forum(guild), server.thread(channel, starter=message)
+        ada, grace = server.user("Ada", locale="fr", permissions=...), server.admin()
+        ada.roles.append(server.role(guild, "Testers"))
+        dm = server.dm(ada)                                 # `dm_of(ada)` finds the one that the bot has opened
+        ada.dms_closed = True                               # sending is refused, 403/50007
+        ada.has_mature_commands_in_dms = True               # age-restricted commands are hidden in DMs otherwise
+
+    What people do (`discord_doings.py`), each announced to the bot as far as its intents go::
+
+        message = await server.user_says(channel, ada, "hi", mentions_bot=True, reply_to=message,
+                                         attachments=[("notes.txt", b"...", "text/plain; charset=utf-8")])
+        await server.user_edits(message, "hello")
+        await server.user_deletes(message)                  # also the bot's own: a moderator does it
+        await server.bulk_delete([message, other])
+        thread = await server.forum_post(forum, ada, "title", "text")
+        await server.delete_channel(channel)                # threads go with it; later calls: 404/10003
+        await server.join(later, inviter=ada)               # later = server.guild(), made after the bot connected
+        await server.leave(guild)
+
+    What people use (`discord_uses.py`); each returns an `Interaction`, or raises `ValueError` where Discord's client
+    would not offer it::
+
+        interaction = await server.slash(ada, channel, "settings set", top_p=0.5, who=bob, file=("a.txt", b"..."))
+        values = await server.autocomplete(ada, channel, "settings set", "model", "par")
+        choices = await server.suggestions(ada, channel, "settings set", "model", "par")     # with names
+        interaction = await server.message_menu(ada, channel, "Ask about this message", message)
+        pressed = await server.press(ada, message, message.custom_id("Stop"))    # forged=True: any custom id
+        picked = await server.select(ada, message, "persona", ["pirate"])
+        sent = await server.submit(ada, pressed, {"question": "why?"})           # custom_id=..., forged=True
+        server.state.shows_mature_commands = True            # age-restricted commands are offered everywhere
+
+    What became of it: `await interaction.deferred()` (seconds), `.answered()` (callback number: 4 message, 5
+    thinking, 6 and 7 the pressed message changes, 9 form), `.replied(count)` (texts), `.form()` (JSON, also
+    `.modal`), then `.replies`, `.original`, `.message`, `.choices`. `interaction.expire()` ends its 15 minutes;
+    `may_stay_unanswered = True` excuses it. A message has `content`, `versions` (every text it had), `components`,
+    `buttons`, `embeds`, `files` (`.data`, `.url`, `.content_type`, `.description`), `is_ephemeral`, `is_deleted`,
+    `edits`; `age_seconds` makes it older. Ephemeral messages are in `interaction.replies` only, never in
+    `channel.messages`.
+
+    What the network does: `drop_gateway`, `fail_next`, `rate_limit_next`, and for limits that run empty by themselves
+    `edit_bucket(limit=5, window_seconds=5.0)`, `bucket(route, ...)`, `global_limit(50)`. `server.state.rate_limited`
+    names the route of every 429; `server.state.breaches` every broken rule, which the fixture `server` of the bot's
+    tests checks at the end: limits of messages, components, forms, commands and files, first answers that come late,
+    twice or never, pings, and repeats before `Retry-After`. Missing permissions are a 403, as with Discord, and no
+    breach.
+
+    Waiting: `connected()`, `posted(channel, count)`, `changes.until(claim, what)`; every request is in `calls`.
+    """
 
     def __init__(self, *, token: str = "stand-in-token") -> None:
-        self.state = DiscordState(token)
-        self.gateway = Gateway(token, self.state.changes)
+        super().__init__(token)
         self.gateway.greet_with(self._greeting)
-        self._rest = DiscordRest(self.state, post=self._announce_message)
-        app = web.Application()
-        self._rest.add_routes(app)
+        self._buckets = Buckets()
+        self._application = ApplicationRoutes(self.state)
+        messages = MessageRoutes(self.state, self._announcer, self._cdn)
+        interactions = InteractionRoutes(self.state, self._announcer, self._cdn)
+        routes = [*self._application.routes(), *messages.routes(), *interactions.routes()]
+        app = web.Application(client_max_size=_MAX_BODY_BYTES)
+        DiscordRest(self.state, self._buckets, routes).add_routes(app)
         app.router.add_get("/gateway", self.gateway.handle)
+        app.router.add_get(CDN_PATH, self._cdn.serve)
         self._server = TestServer(app)
-        self._people: dict[int, User] = {self.state.bot.id: self.state.bot}
 
     async def __aenter__(self) -> Self:
         await self._server.start_server()
-        self._rest.gateway_url = self.gateway_url
+        self._application.gateway_url = self.gateway_url
+        self._cdn.url = str(self._server.make_url("")).rstrip("/")
         return self
 
     async def __aexit__(
@@ -72,151 +116,32 @@ class DiscordServer:
         return str(self._server.make_url("/gateway").with_scheme("ws"))
 
     @property
-    def bot(self) -> User:
-        """Return the bot's user."""
-        return self.state.bot
-
-    @property
-    def changes(self) -> Changes:
-        """Return what wakes those who wait."""
-        return self.state.changes
-
-    @property
     def calls(self) -> list[Call]:
         """Return the REST requests so far."""
         return self.state.calls
-
-    # What there is ------------------------------------------------------------------------------------------------
-
-    def guild(self, name: str = "Test Server", *, bot_permissions: int = MEMBER_PERMISSIONS) -> Guild:
-        """Make a Discord server."""
-        guild = Guild(name, bot_permissions)
-        self.state.guilds.append(guild)
-        return guild
-
-    def channel(
-        self, guild: Guild, name: str = "general", *, is_nsfw: bool = False, may_bot_speak: bool = True
-    ) -> Channel:
-        """Make a text channel."""
-        return self._keep(Channel(name, guild, is_nsfw=is_nsfw, may_bot_speak=may_bot_speak))
-
-    def thread(self, parent: Channel, name: str = "thread") -> Channel:
-        """Make a thread of a channel."""
-        return self._keep(Channel(name, parent.guild, parent=parent))
-
-    def dm(self, user: User) -> Channel:
-        """Open the DM of a person with the bot."""
-        return self._keep(Channel("dm", recipient=user))
-
-    def _keep(self, channel: Channel) -> Channel:
-        self.state.channels[channel.id] = channel
-        if channel.guild is not None:
-            channel.guild.channels.append(channel)
-        return channel
-
-    def user(self, display_name: str = "Ada", *, permissions: int = MEMBER_PERMISSIONS, is_bot: bool = False) -> User:
-        """Make a person (or another bot) who is in every server."""
-        name = "".join(filter(str.isalnum, display_name.lower())) or "someone"
-        user = User(name, display_name, is_bot=is_bot, permissions=permissions)
-        self._people[user.id] = user
-        return user
-
-    def admin(self, display_name: str = "Grace") -> User:
-        """Make a person who may do everything."""
-        return self.user(display_name, permissions=ALL_PERMISSIONS)
-
-    # What people do -----------------------------------------------------------------------------------------------
-
-    async def user_says(
-        self,
-        channel: Channel,
-        user: User,
-        text: str,
-        *,
-        mentions_bot: bool = False,
-        reply_to: Message | None = None,
-        pings_reply: bool = True,
-        kind: int | None = None,
-        is_webhook: bool = False,
-    ) -> Message:
-        """Write a message; `mentions_bot` puts the bot's mention in front."""
-        content = f"{self.bot.mention} {text}" if mentions_bot else text
-        mentioned = [self._people[int(each)] for each in _MENTION.findall(content) if int(each) in self._people]
-        if reply_to is not None and pings_reply:
-            mentioned.append(reply_to.author)
-        default = DEFAULT_MESSAGE if reply_to is None else REPLY_MESSAGE
-        message = Message(
-            channel,
-            user,
-            content,
-            type=default if kind is None else kind,
-            reply_to=reply_to,
-            mentions=list(dict.fromkeys(mentioned)),
-            webhook_id=user.id if is_webhook else None,
-        )
-        channel.messages.append(message)
-        await self._announce_message(message)
-        return message
-
-    async def slash(self, user: User, channel: Channel, command: str, **options: Any) -> Interaction:
-        """Use a command, such as `chat` or `developer token create`; Discord has let the person do it."""
-        return await self._interact(user, channel, command, options, kind=2)
-
-    async def autocomplete(self, user: User, channel: Channel, command: str, option: str, typed: str) -> list[str]:
-        """Type into an option and return the values that are suggested."""
-        interaction = await self._interact(user, channel, command, {option: typed}, kind=4)
-        await interaction.deferred()
-        assert interaction.choices is not None
-        return [choice["value"] for choice in interaction.choices]
-
-    async def _interact(
-        self, user: User, channel: Channel, command: str, options: dict[str, Any], *, kind: int
-    ) -> Interaction:
-        name, *path = command.split()
-        known = next((each for each in self.state.commands if each["name"] == name), None)
-        if known is None:
-            raise ValueError(f"Discord was not told about /{name}")
-        context = 1 if channel.type == DM else 0
-        if context not in (known.get("contexts") or (0, 1)):
-            raise ValueError(f"/{name} is not shown here")
-        interaction = Interaction(user, channel, command, self.changes, created_at=asyncio.get_running_loop().time())
-        self.state.interactions[interaction.token] = interaction
-        encoded = encode_options(known, path, options)
-        if kind == 4:
-            _innermost(encoded)[0]["focused"] = True
-        data = {"id": known["id"], "name": name, "type": 1, "options": encoded}
-        await self.gateway.dispatch("INTERACTION_CREATE", self._interaction_json(interaction, kind, data))
-        return interaction
-
-    def _interaction_json(self, interaction: Interaction, kind: int, data: Json) -> Json:
-        channel, user = interaction.channel, interaction.user
-        rendered: Json = {
-            "id": str(interaction.id),
-            "application_id": str(self.bot.id),
-            "type": kind,
-            "data": data,
-            "channel": channel.json(),
-            "channel_id": str(channel.id),
-            "token": interaction.token,
-            "version": 1,
-            "app_permissions": str(MEMBER_PERMISSIONS),
-            "locale": "en-US",
-            "entitlements": [],
-            "authorizing_integration_owners": {},
-            "context": 1 if channel.guild is None else 0,
-            "attachment_size_limit": 10 * 1024 * 1024,
-        }
-        if channel.guild is None:
-            return {**rendered, "user": user.json()}
-        member = {"user": user.json(), **user.member_json(), "permissions": str(user.permissions)}
-        guild = {"id": str(channel.guild.id), "locale": "en-US", "features": []}
-        return {**rendered, "guild_id": guild["id"], "guild": guild, "guild_locale": "en-US", "member": member}
 
     # What the network does ----------------------------------------------------------------------------------------
 
     async def drop_gateway(self, *, resume: bool = True) -> None:
         """Cut the gateway connection; what happens meanwhile is kept for a resume, unless that is refused."""
         await self.gateway.drop(can_resume=resume)
+
+    def edit_bucket(self, limit: int = 5, window_seconds: float = 5.0) -> None:
+        """Give edits and posts of messages buckets that run empty: one per channel, or per interaction for its own.
+
+        Call it before the bot connects: a bot keeps to the limits it was last told. A window begins with the first
+        request in it. The four kinds (edit or post, by the bot's token or an interaction's) do not share a bucket.
+        """
+        for family in (MESSAGE_EDITS, MESSAGE_POSTS, ANSWER_EDITS, ANSWER_POSTS):
+            self._buckets.sizes[family] = Size(limit, window_seconds)
+
+    def bucket(self, route: str, *, limit: int, window_seconds: float) -> None:
+        """Give one other route, such as `POST /channels/{channel}/typing`, a bucket that runs empty."""
+        self._buckets.sizes[route] = Size(limit, window_seconds)
+
+    def global_limit(self, requests: int = 50, window_seconds: float = 1.0) -> None:
+        """Limit all requests with the bot's token together; the endpoints of interactions are exempt."""
+        self._buckets.global_limit = Size(requests, window_seconds)
 
     def rate_limit_next(
         self,
@@ -245,8 +170,6 @@ class DiscordServer:
         await self.changes.until(lambda: len(channel.own_messages(self.bot)) >= count, f"{count} messages of the bot")
         return [message.content for message in channel.own_messages(self.bot)]
 
-    # What the bot is told -----------------------------------------------------------------------------------------
-
     def _greeting(self, session: Session) -> list[tuple[str, Json]]:
         ready = {
             "v": 10,
@@ -256,42 +179,12 @@ class DiscordServer:
             "resume_gateway_url": self.gateway_url,
             "application": {"id": str(self.bot.id), "flags": 0},
         }
+        for guild in self.state.guilds:
+            guild.is_announced = True
         guilds = [("GUILD_CREATE", guild.json(self.bot)) for guild in self.state.guilds]
-        return [("READY", ready), *(guilds if session.intents & _GUILDS else [])]
-
-    async def _announce_message(self, message: Message) -> None:
-        """Tell the bot about a message, as far as its intents go."""
-        self.changes.announce()
-        session = self.gateway.session
-        needed = _DIRECT_MESSAGES if message.channel.guild is None else _GUILD_MESSAGES
-        if session is None or not session.intents & needed:
-            return
-        event = message.json(with_content=self._may_read(message, session))
-        if message.reply_to is not None and not self._may_read(message.reply_to, session):
-            event["referenced_message"]["content"] = ""
-        if message.channel.guild is not None:
-            event["guild_id"] = str(message.channel.guild.id)
-            if message.webhook_id is None:
-                event["member"] = message.author.member_json()
-        await self.gateway.dispatch("MESSAGE_CREATE", event)
-
-    def _may_read(self, message: Message, session: Session) -> bool:
-        """Say whether the bot is given a message's text: its own, DMs, mentions, or with the privileged intent."""
-        return (
-            bool(session.intents & _MESSAGE_CONTENT)
-            or message.channel.guild is None
-            or message.author is self.bot
-            or self.bot in message.mentions
-        )
+        return [("READY", ready), *(guilds if session.intents & GUILDS else [])]
 
 
 def asks_privileged(identify: Json) -> bool:
     """Say whether an IDENTIFY asks for an intent that Discord grants on review only."""
     return bool(identify["intents"] & PRIVILEGED_INTENTS)
-
-
-def _innermost(options: list[Json]) -> list[Json]:
-    """Return the options below all subcommands."""
-    while options and options[0]["type"] in (1, 2):
-        options = options[0]["options"]
-    return options

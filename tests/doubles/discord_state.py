@@ -4,15 +4,11 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.doubles.discord_model import (
-    INTERACTION_ANSWER_SECONDS,
-    Changes,
-    Channel,
-    Guild,
-    Interaction,
-    Json,
-    User,
-)
+from tests.doubles.discord_basics import INTERACTION_ANSWER_SECONDS, Changes, Json
+from tests.doubles.discord_messages import Message
+from tests.doubles.discord_model import Interaction
+from tests.doubles.discord_people import User
+from tests.doubles.discord_places import Channel, Guild
 
 
 @dataclass(frozen=True)
@@ -40,11 +36,16 @@ class RateLimit:
 
 @dataclass(eq=False)
 class DiscordState:
-    """Everything there is; `breaches` are rules of Discord's that a bot broke."""
+    """Everything there is; `breaches` are rules of Discord's that a bot broke.
+
+    `rate_limited` names the route of every 429 that was answered, on whatever ground. `shows_mature_commands`: the
+    client offers age-restricted commands everywhere, as an old or modified one might.
+    """
 
     token: str
     changes: Changes = field(default_factory=Changes)
     bot: User = field(default_factory=lambda: User("parley", "Parley", is_bot=True))
+    people: dict[int, User] = field(default_factory=dict)
     guilds: list[Guild] = field(default_factory=list)
     channels: dict[int, Channel] = field(default_factory=dict)
     interactions: dict[str, Interaction] = field(default_factory=dict)
@@ -54,15 +55,22 @@ class DiscordState:
     limits: dict[str, RateLimit] = field(default_factory=dict)
     failures: dict[str, list[int]] = field(default_factory=dict)
     noted_breaches: list[str] = field(default_factory=list)
+    rate_limited: list[str] = field(default_factory=list)
+    shows_mature_commands: bool = False
+
+    def __post_init__(self) -> None:
+        self.people[self.bot.id] = self.bot
 
     @property
     def breaches(self) -> list[str]:
         """Return every broken rule so far, commands never answered and people pinged included."""
         now = asyncio.get_running_loop().time()
         late = [
-            f"/{each.command} was not answered within {INTERACTION_ANSWER_SECONDS:.0f} s"
+            f"{each.label} was not answered within {INTERACTION_ANSWER_SECONDS:.0f} s"
             for each in self.interactions.values()
-            if each.answered_at is None and now - each.created_at > INTERACTION_ANSWER_SECONDS
+            if each.answered_at is None
+            and not each.may_stay_unanswered
+            and now - each.created_at > INTERACTION_ANSWER_SECONDS
         ]
         return self.noted_breaches + late + [f"pinged: {who}" for who in sorted(self.pings)]
 
@@ -76,3 +84,13 @@ class DiscordState:
     def count(self, route: str, *, status: int | None = None) -> int:
         """Count the calls of a route, such as `PUT /applications/{application}/commands`."""
         return sum(call.route == route and status in (None, call.status) for call in self.calls)
+
+    def open_channel(self, channel_id: str) -> Channel | None:
+        """Return a channel that has not been deleted."""
+        channel = self.channels.get(int(channel_id))
+        return None if channel is None or channel.is_deleted else channel
+
+    def message(self, channel_id: str, message_id: str) -> Message | None:
+        """Return a message that is still there; ephemeral ones are in no channel."""
+        channel = self.open_channel(channel_id)
+        return None if channel is None else channel.find(message_id)

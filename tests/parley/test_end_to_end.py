@@ -11,7 +11,7 @@ from typing import Any
 
 import aiohttp
 
-from bot import texts
+from bot.texts import refusals
 from tests.doubles.discord_model import Channel, User
 from tests.doubles.discord_server import DiscordServer
 from tests.parley.process import Parley, run, started
@@ -175,7 +175,7 @@ async def test_nothing_that_was_told_is_lost_by_kill_9_at_any_moment(tmp_path: P
     assert [role for role, _ in stored] == ["user", "assistant"] * (len(stored) // 2), "no half turn is kept"
     kept = [content for role, content in stored if role == "assistant"]
     for text in posted:
-        if text == texts.empty_reply():
+        if text == refusals.empty_reply():
             # Said by the bot, not by the model: a turn without words is not kept.
             continue
         assert text in kept, "what people read in Discord is in the conversation"

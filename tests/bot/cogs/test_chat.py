@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot import texts
 from bot.cogs.chat import MAX_MESSAGE_CHARACTERS
 from bot.config import BotStores
+from bot.texts import conversations, refusals
 from tests.bot.conftest import StartBot
 from tests.bot.scripted_api import Refusal, ScriptedApi
 from tests.doubles.discord_model import MANAGE_MESSAGES, MEMBER_PERMISSIONS
@@ -92,7 +92,7 @@ async def test_a_blank_message_gets_help_for_the_asker_alone(
     channel, ada = server.channel(server.guild()), server.user("Ada")
     await start_bot()
     interaction = await server.slash(ada, channel, "chat", message=" \x00 ")
-    assert await interaction.replied() == [texts.help_sentence()]
+    assert await interaction.replied() == [conversations.hello()]
     assert interaction.replies[0].is_ephemeral
     assert api.asked == []
 
@@ -104,15 +104,15 @@ _USED = {"X-RateLimit-Limit": "50", "X-RateLimit-Reset": str(int(_RESET.timestam
 @pytest.mark.parametrize(
     ("refusal", "sentence"),
     [
-        (Refusal(429, "Too many requests", headers=_USED), texts.allowance_used(limit=50, resets_at=_RESET)),
-        (Refusal(503, "Busy", headers={"Retry-After": "7"}), texts.busy(retry_after_seconds=7)),
-        (Refusal(503, "Model unavailable"), texts.model_unavailable(retry_after_seconds=None)),
-        (Refusal(504, "Timeout"), texts.took_too_long()),
-        (Refusal(401, "Unauthorized"), texts.service_misconfigured()),
-        (Refusal(403, "Forbidden"), texts.service_misconfigured()),
-        (Refusal(500, "Internal error"), texts.unexpected(request_id="req-1234")),
-        ("  \n ", texts.empty_reply()),
-        (b"<html>not the API</html>", texts.unexpected(request_id="")),
+        (Refusal(429, "Too many requests", headers=_USED), refusals.allowance_used(limit=50, resets_at=_RESET)),
+        (Refusal(503, "Busy", headers={"Retry-After": "7"}), refusals.busy(retry_after_seconds=7)),
+        (Refusal(503, "Model unavailable"), refusals.model_unavailable(retry_after_seconds=None)),
+        (Refusal(504, "Timeout"), refusals.took_too_long()),
+        (Refusal(401, "Unauthorized"), refusals.service_misconfigured()),
+        (Refusal(403, "Forbidden"), refusals.service_misconfigured()),
+        (Refusal(500, "Internal error"), refusals.unexpected(request_id="req-1234")),
+        ("  \n ", refusals.empty_reply()),
+        (b"<html>not the API</html>", refusals.unexpected(request_id="")),
     ],
     ids=["allowance", "busy", "unavailable", "timeout", "token", "ordinary token", "internal", "empty", "stranger"],
 )
@@ -138,7 +138,7 @@ async def test_no_service_at_all_is_told_as_an_absent_model(
     channel, ada = server.channel(server.guild()), server.user("Ada")
     await start_bot(api_url=f"http://127.0.0.1:{unused_tcp_port}")
     interaction = await server.slash(ada, channel, "chat", message="please")
-    assert await interaction.replied() == [texts.model_unavailable(retry_after_seconds=None)]
+    assert await interaction.replied() == [refusals.model_unavailable(retry_after_seconds=None)]
 
 
 async def test_an_adult_model_refuses_commands_in_ordinary_channels_to_the_asker_alone(
@@ -146,9 +146,11 @@ async def test_an_adult_model_refuses_commands_in_ordinary_channels_to_the_asker
 ) -> None:
     guild, ada = server.guild(), server.user("Ada")
     ordinary, restricted = server.channel(guild), server.channel(guild, is_nsfw=True)
+    # Admins can open a command to everybody, and clients know an older form of it for a while.
+    server.state.shows_mature_commands = True
     await start_bot(mature=True)
     refused = await server.slash(ada, ordinary, "chat", message="hello")
-    assert await refused.replied() == [texts.not_age_restricted()]
+    assert await refused.replied() == [refusals.not_age_restricted()]
     assert refused.replies[0].is_ephemeral
     answered = await server.slash(ada, restricted, "chat", message="hello")
     assert await answered.replied() == ["You said: hello"]
@@ -164,7 +166,7 @@ async def test_reset_forgets_this_channel_and_no_other(
     for channel in (here, there):
         await (await server.slash(moderator, channel, "chat", message="remember me")).replied()
     reset = await server.slash(moderator, here, "reset")
-    assert await reset.replied() == [texts.conversation_forgotten(messages=2)]
+    assert await reset.replied() == [conversations.conversation_forgotten(messages=2)]
     assert await stores.conversations.read(f"channel:{here.id}") == []
     assert len(await stores.conversations.read(f"channel:{there.id}")) == 2
 
@@ -176,7 +178,7 @@ async def test_reset_is_refused_without_the_permission_though_discord_let_it_thr
     await start_bot()
     await (await server.slash(ada, channel, "chat", message="keep me")).replied()
     refused = await server.slash(ada, channel, "reset")
-    assert await refused.replied() == [texts.not_permitted(permission="Manage Messages")]
+    assert await refused.replied() == [refusals.not_permitted(permission="Manage Messages")]
     assert refused.replies[0].is_ephemeral
     assert len(await stores.conversations.read(f"channel:{channel.id}")) == 2
 
@@ -186,7 +188,7 @@ async def test_anyone_may_reset_a_dm(server: DiscordServer, api: ScriptedApi, st
     dm = server.dm(ada)
     await start_bot()
     reset = await server.slash(ada, dm, "reset")
-    assert await reset.replied() == [texts.conversation_forgotten(messages=0)]
+    assert await reset.replied() == [conversations.conversation_forgotten(messages=0)]
 
 
 async def test_a_reset_waits_for_the_questions_asked_before_it(
@@ -201,7 +203,7 @@ async def test_a_reset_waits_for_the_questions_asked_before_it(
     await reset.deferred()
     api.release()
     await asked.replied()
-    assert await reset.replied() == [texts.conversation_forgotten(messages=2)]
+    assert await reset.replied() == [conversations.conversation_forgotten(messages=2)]
     assert await stores.conversations.read(f"channel:{channel.id}") == []
 
 
@@ -231,6 +233,6 @@ async def test_a_reset_while_stopping_is_refused_to_the_asker(
     await api.arrived(1)
     stopping = asyncio.create_task(bot.stop())
     reset = await server.slash(admin, channel, "reset")
-    assert await reset.replied() == [texts.shutting_down()]
+    assert await reset.replied() == [refusals.shutting_down()]
     api.release()
     await stopping

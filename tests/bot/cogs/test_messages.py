@@ -2,8 +2,8 @@
 
 import pytest
 
-from bot import texts
 from bot.config import BotStores
+from bot.texts import conversations, refusals
 from tests.bot.conftest import SYSTEM_PROMPT, StartBot
 from tests.bot.scripted_api import SERVICE_TOKEN, ScriptedApi
 from tests.doubles.discord_model import JOIN_MESSAGE
@@ -85,7 +85,7 @@ async def test_a_reply_without_ping_is_told_that_it_cannot_be_read(
     await server.posted(channel, 1)
     answer = channel.own_messages(server.bot)[0]
     await server.user_says(channel, ada, "quiet", reply_to=answer, pings_reply=False)
-    assert (await server.posted(channel, 2))[1] == texts.unreadable_reply()
+    assert (await server.posted(channel, 2))[1] == refusals.unreadable_reply()
     assert len(api.asked) == 1
 
 
@@ -103,7 +103,7 @@ async def test_an_empty_mention_gets_help_and_costs_nothing(
     channel, ada = server.channel(server.guild()), server.user("Ada")
     await start_bot()
     await server.user_says(channel, ada, "  ", mentions_bot=True)
-    assert await server.posted(channel) == [texts.help_sentence()]
+    assert await server.posted(channel) == [conversations.hello()]
     assert api.asked == []
 
 
@@ -242,5 +242,5 @@ async def test_an_adult_model_answers_in_age_restricted_channels_and_their_threa
         await server.user_says(channel, ada, "hello", mentions_bot=True)
     assert await server.posted(restricted) == ["You said: hello"]
     assert await server.posted(thread) == ["You said: hello"]
-    assert await server.posted(ordinary) == [texts.not_age_restricted()]
-    assert await server.posted(dm) == [texts.not_age_restricted()]
+    assert await server.posted(ordinary) == [refusals.not_age_restricted()]
+    assert await server.posted(dm) == [refusals.not_age_restricted()]

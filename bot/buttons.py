@@ -1,0 +1,36 @@
+"""The buttons of a reply: Stop while it grows; Regenerate, and Continue where it was cut, while it is the last.
+
+Owns: what they look like. Their ids are constant, so that they work after a restart; whose reply they belong to is
+found by the message they stand on, never by anything a client sends. Does not own: what a press does
+(`cogs/buttons.py`).
+"""
+
+import discord
+
+from bot.texts import replies
+
+STOP = "parley:stop"
+REGENERATE = "parley:regenerate"
+CONTINUE = "parley:continue"
+
+
+def running_view() -> discord.ui.View:
+    """Return the buttons of a growing reply."""
+    return _view(discord.ui.Button(label=replies.stop_button(), emoji="⏹️", custom_id=STOP))
+
+
+def after_view(*, can_continue: bool) -> discord.ui.View:
+    """Return the buttons of a finished reply."""
+    buttons = [discord.ui.Button[discord.ui.View](label=replies.regenerate_button(), emoji="🔄", custom_id=REGENERATE)]
+    if can_continue:
+        buttons.append(discord.ui.Button(label=replies.continue_button(), emoji="▶️", custom_id=CONTINUE))
+    return _view(*buttons)
+
+
+def _view(*buttons: discord.ui.Button[discord.ui.View]) -> discord.ui.View:
+    view = discord.ui.View(timeout=None)
+    for button in buttons:
+        view.add_item(button)
+    # Ended before it is sent: discord.py would keep each view for ever; one listener answers all presses.
+    view.stop()
+    return view
