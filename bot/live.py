@@ -34,6 +34,9 @@ LINE_SECONDS = 2.5
 FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS = 1.0, 16.0
 """How long a change on the way waits when one has failed; each further failure doubles it."""
 
+LAST_CHANGE_SECONDS = 2.0
+"""How long a change under way is given when the reply is broken off."""
+
 _NEVER = float("inf")
 
 _SMALL = "-# "
@@ -82,7 +85,7 @@ class LiveReply:
     ) -> None:
         """Stop showing. Messages that the finished reply needs no longer are deleted now."""
         try:
-            await self._cancel()
+            await self._end()
             if error is None:
                 await self._standing.delete_surplus()
         finally:
@@ -268,8 +271,12 @@ class LiveReply:
         if self._standing.is_gone:
             self.gone.set()
 
-    async def _cancel(self) -> None:
+    async def _end(self) -> None:
+        """Leave no task behind, also where the reply was broken off."""
         await _cancelled(self._painter)
+        if self._change is not None and not self._change.done():
+            # discord.py, cancelled while it waits out a global limit, never sends anything again.
+            await asyncio.wait([self._change], timeout=LAST_CHANGE_SECONDS)
         await _cancelled(self._change)
 
 

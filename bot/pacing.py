@@ -18,7 +18,7 @@ MIN_SECONDS_BETWEEN_EDITS = 1.0
 """Between two edits of one key, whatever Discord would allow: people read no faster."""
 
 MAX_EDITS_PER_SECOND = 25
-"""Over all keys: half of what Discord allows a bot per second for everything it does."""
+"""Over all keys, and less while the bot asks for other things: half of the 50 requests Discord allows it per second."""
 
 RESERVED = 1
 """How many requests of a bucket are left alone, for the last edit of a reply, which asks for no turn."""
@@ -32,6 +32,9 @@ _PATHS = {
     "channel": re.compile(r"/channels/(?P<major>\d+)/messages(?P<message>/\d+)?$"),
     "interaction": re.compile(r"/webhooks/\d+/(?P<major>[^/]+)(?P<message>/messages/[^/]+)?$"),
 }
+
+_EXEMPT = re.compile(r"/(webhooks|interactions)/\d+/[^/]+")
+"""Endpoints of interactions: https://discord.com/developers/docs/topics/rate-limits#global-rate-limit"""
 
 
 def channel_edits(channel_id: int) -> str:
@@ -75,6 +78,7 @@ class _Line:
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     next_at: float = 0.0
+    has_turn: bool = False
 
 
 class Pacer:
@@ -96,6 +100,7 @@ class Pacer:
     def trace_config(self) -> aiohttp.TraceConfig:
         """Return what reads the headers of Discord's answers; give it to the client as `http_trace`."""
         config = aiohttp.TraceConfig()
+        config.on_request_start.append(self._asked)
         config.on_request_end.append(self._answered)
         return config
 
@@ -138,7 +143,28 @@ class Pacer:
             distance_seconds = max(distance_seconds, bucket.spread_seconds())
             bucket.remaining -= 1
         line.next_at = now + distance_seconds
+        line.has_turn = True
         self._everybody.next_at = now + 1 / MAX_EDITS_PER_SECOND
+
+    async def _asked(
+        self, _session: aiohttp.ClientSession, _context: SimpleNamespace, params: aiohttp.TraceRequestStartParams
+    ) -> None:
+        self.note_request(params.method, params.url.path)
+
+    def note_request(self, method: str, path: str) -> None:
+        """Let edits on the way make room for a request; those of interactions do not count towards the global limit."""
+        if _EXEMPT.search(path):
+            return
+        match = _PATHS["channel"].search(path) if method == "PATCH" else None
+        line = None if match is None else self._lines.get(channel_edits(int(match["major"])))
+        if line is not None and line.has_turn:
+            # An edit on the way, which was counted when it got its turn.
+            line.has_turn = False
+            return
+        now = _now()
+        busy_until = max(self._everybody.next_at, now) + 1 / MAX_EDITS_PER_SECOND
+        # What is asked for now says nothing about the second after the next.
+        self._everybody.next_at = max(self._everybody.next_at, min(busy_until, now + 1))
 
     async def _answered(
         self, _session: aiohttp.ClientSession, _context: SimpleNamespace, params: aiohttp.TraceRequestEndParams

@@ -17,28 +17,35 @@ from storage.conversations import NewMessage
 from storage.posted import PostedReply
 
 
+async def _about_nothing() -> NewMessage | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What somebody says to the bot.
+    """What somebody says to the bot; `text` is clean, with attachments in it.
 
-    `text` is clean, with attachments in it; `message_id` is Discord's id of the message, None for a command. `quote` is
-    the message it is about, to stand right before it; `start` what the conversation begins with while it is empty: the
-    message a thread was made from.
+    `start` is what the conversation begins with while it is empty: the message a thread was made from. `find_quote`
+    finds the message it is about, to stand right before it; it is called when the turn has come, because that depends
+    on what the conversation ends with then. It may raise a `RefusedError` or `StorageError`.
     """
 
     text: str
-    message_id: int | None = None
-    quote: NewMessage | None = None
     start: NewMessage | None = None
+    find_quote: Callable[[], Awaitable[NewMessage | None]] = _about_nothing
 
 
 class Turn(ABC):
-    """One request to the model and what becomes of its reply."""
+    """One request to the model and what becomes of its reply.
 
-    def __init__(self, dialogue: Dialogue, venue: Venue, asker: Asker) -> None:
+    `question_message_id` is the Discord message that asks; None for a command.
+    """
+
+    def __init__(self, dialogue: Dialogue, venue: Venue, asker: Asker, *, question_message_id: int | None) -> None:
         self.dialogue = dialogue
         self.venue = venue
         self.asker = asker
+        self.question_message_id = question_message_id
         self.prefix = ""
 
     @property
@@ -48,7 +55,7 @@ class Turn(ABC):
 
     @abstractmethod
     async def prepare(self) -> None:
-        """Read what belongs to the question while it waits in line. Raises a `RefusedError`."""
+        """Read what belongs to the question while it waits in line. Raises a `RefusedError` or `StorageError`."""
 
     @abstractmethod
     async def request(self) -> Request:
@@ -60,7 +67,7 @@ class Turn(ABC):
 
 
 class NewTurn(Turn):
-    """A question and the first reply to it, kept together or not at all."""
+    """A question and the first reply to it, kept together with what comes before them, or not at all."""
 
     def __init__(
         self,
@@ -69,26 +76,25 @@ class NewTurn(Turn):
         asker: Asker,
         *,
         prepare: Callable[[], Awaitable[Question]],
+        question_message_id: int | None = None,
     ) -> None:
-        super().__init__(dialogue, venue, asker)
+        super().__init__(dialogue, venue, asker, question_message_id=question_message_id)
         self._prepare = prepare
         self._epoch = dialogue.forgetting.epoch(asker.user_id)
-        self._quoted_epoch = 0
         self._question = Question(text="")
+        self._before: list[tuple[NewMessage, int]] = []
 
     async def prepare(self) -> None:
-        """Read the attachments and what it replies to."""
+        """Read the attachments and what a thread begins with."""
         self._question = await self._prepare()
-        self._quoted_epoch = self._quoted_author_epoch()
 
     async def request(self) -> Request:
         """Ask the question after everything that was said before."""
-        start = self._question.start
-        if start is not None and not await self.dialogue.conversations.count(self.venue.conversation_key):
-            await self.dialogue.conversations.append(self.venue.conversation_key, start)
-        said = [message.content for message in self._before()]
-        asked = [ChatMessage(role="user", content=content) for content in (*said, self._content())]
-        return await self.dialogue.request(self.venue, self.asker, asked)
+        self._before = [(message, self._epoch_of(message)) for message in await self._find_before()]
+        said = [ChatMessage(role=message.role, content=message.content) for message, _ in self._before]
+        return await self.dialogue.request(
+            self.venue, self.asker, [*said, ChatMessage(role="user", content=self._content())]
+        )
 
     async def keep(self, text: str, *, is_cut: bool) -> int:
         """Add question and reply, unless the person had everything forgotten meanwhile."""
@@ -98,53 +104,60 @@ class NewTurn(Turn):
             role="user",
             content=self._content(),
             author_id=self.asker.user_id,
-            discord_message_id=self._question.message_id,
+            discord_message_id=self.question_message_id,
         )
-        reply = NewMessage(role="assistant", content=text)
         ids = await self.dialogue.conversations.append_turn(
-            self.venue.conversation_key, question, reply, is_cut=is_cut, before=self._before()
+            self.venue.conversation_key,
+            question,
+            NewMessage(role="assistant", content=text),
+            is_cut=is_cut,
+            # Without the words of those who had everything forgotten meanwhile.
+            before=[message for message, epoch in self._before if epoch == self._epoch_of(message)],
         )
         return ids.reply_id
 
-    def _before(self) -> list[NewMessage]:
-        """Return what the question is about, unless its author had everything forgotten meanwhile."""
-        quote = self._question.quote
-        return [] if quote is None or self._quoted_author_epoch() != self._quoted_epoch else [quote]
+    async def _find_before(self) -> list[NewMessage]:
+        start = self._question.start
+        is_begun = start is None or await self.dialogue.conversations.count(self.venue.conversation_key)
+        found = [None if is_begun else start, await self._question.find_quote()]
+        return [message for message in found if message is not None]
 
-    def _quoted_author_epoch(self) -> int:
-        quote = self._question.quote
-        return 0 if quote is None or quote.author_id is None else self.dialogue.forgetting.epoch(quote.author_id)
+    def _epoch_of(self, message: NewMessage) -> int:
+        return 0 if message.author_id is None else self.dialogue.forgetting.epoch(message.author_id)
 
     def _content(self) -> str:
         return spoken(self.asker.speaker, self._question.text)
 
 
 class RevisedTurn(Turn):
-    """Another go at the reply that stands last in a conversation; the present one stays until it is replaced."""
+    """Another go at the reply that stands last in a conversation; the present one stays until it is replaced.
 
-    def __init__(self, dialogue: Dialogue, venue: Venue, asker: Asker, *, message_id: int) -> None:
-        super().__init__(dialogue, venue, asker)
-        self._message_id = message_id
-        self._reply_id = 0
-        self._owner_id = asker.user_id
-        self.was_cut = False
+    `posted` is the reply as it was found when somebody wanted that; `fits` has said that it can be done.
+    """
+
+    def __init__(
+        self, dialogue: Dialogue, venue: Venue, asker: Asker, *, posted: PostedReply, question_message_id: int | None
+    ) -> None:
+        super().__init__(dialogue, venue, asker, question_message_id=question_message_id)
+        self.posted = posted
+
+    @classmethod
+    def fits(cls, posted: PostedReply) -> bool:
+        """Say whether it can be done: the reply is the last of its conversation, and its question still there."""
+        return posted.is_last and posted.question_id is not None
 
     @property
     def owner_id(self) -> int:
         """Return who asked the question, whoever wants another go at it."""
-        return self._owner_id
+        return self.posted.asker_id
+
+    @property
+    def message_id(self) -> int:
+        """Return the Discord message that has the reply's buttons."""
+        return self.posted.parts[-1].discord_message_id
 
     async def prepare(self) -> None:
         """Need nothing: the question is in the conversation."""
-
-    async def posted(self) -> PostedReply:
-        """Return the reply as it stands now. Raises `NoLongerAppliesError` when it is gone or no longer the last."""
-        posted = await self.dialogue.conversations.find_posted(self._message_id)
-        if posted is None or not posted.is_last or posted.question_id is None:
-            raise NoLongerAppliesError
-        self._reply_id, self._owner_id = posted.reply_id, posted.asker_id
-        self.was_cut = posted.is_cut
-        return posted
 
     async def keep(self, text: str, *, is_cut: bool) -> int:
         """Put the new text in the place of the old one.
@@ -152,10 +165,17 @@ class RevisedTurn(Turn):
         Its Discord messages are let go until they show the new text: one that is deleted meanwhile, as surplus, must
         not take its part out of it.
         """
-        if not await self.dialogue.conversations.replace_reply(self._reply_id, text, is_cut=is_cut):
+        reply_id = self.posted.reply_id
+        if not await self.dialogue.conversations.replace_reply(reply_id, text, is_cut=is_cut):
             raise NoLongerAppliesError
-        await self.dialogue.conversations.link(self._reply_id, [], asker_id=self._owner_id)
-        return self._reply_id
+        await self.dialogue.conversations.link(reply_id, [], asker_id=self.owner_id)
+        return reply_id
+
+    async def _require_fit(self) -> None:
+        """Raise `NoLongerAppliesError` when something has come between since."""
+        posted = await self.dialogue.conversations.find_posted(self.message_id)
+        if posted is None or not self.fits(posted):
+            raise NoLongerAppliesError
 
 
 class RegeneratedTurn(RevisedTurn):
@@ -163,22 +183,25 @@ class RegeneratedTurn(RevisedTurn):
 
     async def request(self) -> Request:
         """Ask everything up to and with the question."""
-        posted = await self.posted()
-        request = await self.dialogue.request(self.venue, self.asker, [], until_id=posted.reply_id)
+        await self._require_fit()
+        request = await self.dialogue.request(self.venue, self.asker, [], until_id=self.posted.reply_id)
         return replace(request, options=request.options.model_copy(update={"seed": 0}))
 
 
 class ContinuedTurn(RevisedTurn):
     """The reply that stopped at its length limit going on where it stopped."""
 
+    @classmethod
+    def fits(cls, posted: PostedReply) -> bool:
+        """Say whether there is more to come, too."""
+        return super().fits(posted) and posted.is_cut
+
     async def request(self) -> Request:
         """Ask for the rest: a last message by the assistant is continued."""
-        posted = await self.posted()
-        if not posted.is_cut:
-            raise NoLongerAppliesError
-        self.prefix = posted.text
-        rest = [ChatMessage(role="assistant", content=posted.text)]
-        return await self.dialogue.request(self.venue, self.asker, rest, until_id=posted.reply_id)
+        await self._require_fit()
+        self.prefix = self.posted.text
+        rest = [ChatMessage(role="assistant", content=self.prefix)]
+        return await self.dialogue.request(self.venue, self.asker, rest, until_id=self.posted.reply_id)
 
 
 def shown_parts(posted: PostedReply) -> list[ShownPart]:

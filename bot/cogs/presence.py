@@ -84,7 +84,9 @@ class Presence(commands.Cog):
 
     async def _introduce(self, guild: discord.Guild) -> None:
         """Say hello where it can be said."""
-        text = f"{presence.introduction()}\n{presence.for_adults()}" if self._gate.is_mature else presence.introduction()
+        text = presence.introduction()
+        if self._gate.is_mature:
+            text = f"{text}\n{presence.for_adults()}"
         channel = guild.system_channel
         if channel is not None and channel.permissions_for(guild.me).send_messages and await _is_said(channel, text):
             return

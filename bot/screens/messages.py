@@ -14,6 +14,9 @@ from bot.screens.base import NETWORK_ERRORS, UNKNOWN_MESSAGE, MessageGoneError, 
 TYPING_SECONDS = 8.0
 """Discord shows typing for 10 s: https://discord.com/developers/docs/resources/channel#trigger-typing-indicator"""
 
+TYPING_END_SECONDS = 0.5
+"""How long a typing indicator on its way may hold a message up; Discord would show it after the message."""
+
 PostingChannel = (
     discord.TextChannel
     | discord.VoiceChannel
@@ -73,6 +76,7 @@ class MessageScreen:
         self._message = message
         self._posts = ChannelPosts(message.channel)
         self._typing: asyncio.Task[None] | None = None
+        self._is_typing_over = asyncio.Event()
         self._has_replied = False
 
     @property
@@ -87,14 +91,15 @@ class MessageScreen:
 
     async def begin(self) -> None:
         """Show typing. A failure to do so is no reason not to answer."""
-        self._typing = asyncio.create_task(_type(self._message.channel))
+        self._typing = asyncio.create_task(_type(self._message.channel, self._is_typing_over))
 
     async def end(self) -> None:
         """Stop typing."""
         typing, self._typing = self._typing, None
         if typing is not None:
-            typing.cancel()
-            await asyncio.wait([typing])
+            self._is_typing_over.set()
+            # Not cancelled: discord.py, cancelled while it waits out a global limit, never sends anything again.
+            await asyncio.wait([typing], timeout=TYPING_END_SECONDS)
 
     async def send(self, part: Part) -> int:
         """Post a message, the first one as a reply where Discord allows that."""
@@ -145,9 +150,12 @@ def _own_permissions(message: discord.Message) -> discord.Permissions | None:
         return None
 
 
-async def _type(channel: discord.abc.Messageable) -> None:
-    """Keep the typing indicator on until cancelled."""
-    with contextlib.suppress(*NETWORK_ERRORS):
-        while True:
+async def _type(channel: discord.abc.Messageable, is_over: asyncio.Event) -> None:
+    """Keep the typing indicator on until it is over."""
+    # RuntimeError: the client was closed meanwhile.
+    with contextlib.suppress(*NETWORK_ERRORS, RuntimeError):
+        while not is_over.is_set():
             await channel.typing()
-            await asyncio.sleep(TYPING_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TYPING_SECONDS):
+                    await is_over.wait()

@@ -26,7 +26,7 @@ def hello() -> str:
     """Answer a mention that says nothing."""
     return tr(
         "Hello! Write your question after my name, or use `/chat`. Everybody in a channel talks to me in one "
-        "conversation; `/chat private:True` opens one of your own."
+        "conversation; with `/chat` you can also have one of your own."
     )
 
 

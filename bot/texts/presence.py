@@ -41,6 +41,6 @@ def overview() -> str:
         "**This channel**: `/persona` says who I am here, `/settings` how I answer.\n"
         "**For developers**: `/developer token` makes API tokens, `/developer usage` shows their use, "
         "`/developer limit` bounds what one person may ask in a day.\n"
-        "I ping nobody, and I keep only what is said to me.",
+        "I ping nobody, and I keep only what you say to me or ask me about.",
         menu=tr_command(ASK_ABOUT, kind=MENU),
     )

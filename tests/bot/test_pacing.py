@@ -224,6 +224,44 @@ def test_all_together_stay_at_half_of_what_discord_allows() -> None:
     leap(scene())
 
 
+def test_edits_make_room_for_everything_else_the_bot_asks_for() -> None:
+    async def scene() -> None:
+        pacer, moments = Pacer(), []
+
+        async def ask_for_other_things() -> None:
+            for number in range(200):
+                pacer.note_request("POST", f"/api/v10/channels/{number}/messages")
+                pacer.note_request("PATCH", f"/api/v10/channels/{number}/messages/1")
+                await asyncio.sleep(0.1)
+
+        async def edit_on(channel_id: int) -> None:
+            while len(moments) < 500:
+                await pacer.turn_to_edit(channel_edits(channel_id))
+                pacer.note_request("PATCH", f"/api/v10/channels/{channel_id}/messages/1")
+                moments.append(_now())
+
+        begun_at = _now()
+        asking = asyncio.create_task(ask_for_other_things())
+        await asyncio.gather(*(edit_on(channel_id) for channel_id in range(1_000, 1_060)))
+        assert asking.done()
+        while_busy = [moment for moment in moments if moment - begun_at <= 20]
+        assert len(while_busy) == pytest.approx(20 * (MAX_EDITS_PER_SECOND - 20), rel=0.2)
+
+    leap(scene())
+
+
+def test_answers_to_interactions_do_not_count_towards_the_global_limit() -> None:
+    async def scene() -> None:
+        pacer, begun_at = Pacer(), _now()
+        for number in range(100):
+            pacer.note_request("POST", f"/api/v10/interactions/{number}/token/callback")
+            pacer.note_request("PATCH", f"/api/v10/webhooks/5/token-{number}/messages/@original")
+        await pacer.turn_to_edit(CHANNEL)
+        assert _now() == begun_at
+
+    leap(scene())
+
+
 def test_after_a_429_a_channel_cools_off_as_long_as_discord_says() -> None:
     async def scene() -> None:
         pacer = Pacer()

@@ -6,53 +6,51 @@ from typing import Any
 import pytest
 
 from bot import language
-from bot.buttons import REGENERATE
+from bot.buttons import STOP
 from bot.language import speaking
-from bot.texts import confirming, conversations, personas, privacy, refusals, replies
+from bot.texts import confirming, conversations, personas, privacy, replies
 from tests.bot.conftest import StartBot
 from tests.bot.scripted_api import ScriptedApi, Stream
-from tests.bot.small_catalogues import write_catalogues
+from tests.bot.small_catalogues import Translation, write_catalogues
 from tests.doubles.discord_model import MANAGE_MESSAGES, MEMBER_PERMISSIONS
 from tests.doubles.discord_server import DiscordServer
 
 
 @pytest.fixture(autouse=True)
 def german(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have German for a few sentences, each the English one with a mark."""
+    """Have German for a few sentences: the English with a mark."""
     sentences = [
         conversations.hello(),
-        conversations.not_a_question(),
         confirming.nothing_changed(),
         confirming.question_closed(),
         personas.form_title(),
         personas.unreadable_persona(),
         privacy.forget_everywhere_question(),
         privacy.forget_no(),
-        privacy.nothing_to_forget(),
-        refusals.unexpected(request_id=""),
         replies.not_yours(),
-        replies.regenerate_button(),
+        replies.stop_button(),
         "You need the permission {permission} for this.",
         "Manage Messages",
         "{role}: {calls}",
         "{place} in line",
         "{place} in line, about {wait}",
     ]
-    translations = {(None, each): f"DE {each}"[:40] if "{" not in each else f"DE {each}" for each in sentences}
+    translations: Translation = {(None, each): f"DE {each}" if "{" in each else _german(each) for each in sentences}
     monkeypatch.setattr(language, "CATALOGUES", write_catalogues(tmp_path / "locales", de=translations))
 
 
 def _german(sentence: str) -> str:
-    return f"DE {sentence}"[:40]
+    """Return a translation that is short enough for a form's title."""
+    return f"DE {sentence}"[:45].strip()
 
 
 async def test_a_command_is_answered_in_the_language_of_who_used_it(server: DiscordServer, start_bot: StartBot) -> None:
     channel = server.channel(server.guild(locale="fr"))
     await start_bot()
     for locale, sentence in (
-        ("de", _german(conversations.not_a_question())),
-        ("en-US", conversations.not_a_question()),
-        ("nl", conversations.not_a_question()),
+        ("de", _german(conversations.hello())),
+        ("en-US", conversations.hello()),
+        ("nl", conversations.hello()),
     ):
         asked = await server.slash(server.user(locale, locale=locale), channel, "chat", message=" \x00 ")
         assert await asked.replied() == [sentence]
@@ -80,18 +78,18 @@ async def test_suggestions_are_in_the_language_of_who_types(server: DiscordServe
 async def test_a_reply_has_its_buttons_in_the_askers_language_and_a_press_is_answered_in_the_pressers(
     server: DiscordServer, api: ScriptedApi, start_bot: StartBot
 ) -> None:
-    channel = server.channel(server.guild())
     ada, bob = server.user("Ada", locale="de"), server.user("Bob", locale="en-GB")
+    guild = server.guild()
     await start_bot()
     for asker, presser in ((ada, bob), (bob, ada)):
-        asked = await server.slash(asker, channel, "chat", message="hello")
+        api.script.append(Stream(pieces=["Once upon"], hold_after=1))
+        asked = await server.slash(asker, server.channel(guild), "chat", message="hello")
         await asked.replied()
-        reply = asked.replies[0]
-        await server.changes.until(lambda reply=reply: bool(reply.component(REGENERATE)), "the reply is finished")  # type: ignore[misc]
-        label, sentence = replies.regenerate_button(), replies.not_yours()
-        assert list(reply.buttons) == [_german(label) if asker is ada else label]
-        pressed = await server.press(presser, reply, REGENERATE)
+        label, sentence = replies.stop_button(), replies.not_yours()
+        assert list(asked.replies[0].buttons) == [_german(label) if asker is ada else label]
+        pressed = await server.press(presser, asked.replies[0], STOP)
         assert await pressed.replied() == [_german(sentence) if presser is ada else sentence]
+        api.release()
 
 
 async def test_a_question_with_buttons_its_answer_and_what_comes_too_late_are_in_the_persons_language(
@@ -146,10 +144,10 @@ async def test_a_dm_with_somebody_unknown_is_in_english_until_they_use_a_command
     ada = server.user("Ada", locale="de")
     dm = server.dm(ada)
     await start_bot()
-    await server.user_says(dm, ada, "\u200b")
+    await server.user_says(dm, ada, "")
     assert await server.posted(dm) == [conversations.hello()]
     await (await server.slash(ada, dm, "help")).replied()
-    await server.user_says(dm, ada, "\u200b")
+    await server.user_says(dm, ada, "")
     assert (await server.posted(dm, 2))[1] == _german(conversations.hello())
 
 

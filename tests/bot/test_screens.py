@@ -1,5 +1,6 @@
 """The ways to people, through discord.py and the stand-in Discord."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import discord
@@ -330,6 +331,19 @@ async def test_no_typing_indicator_is_no_reason_not_to_answer(
     await server.changes.until(lambda: server.state.count(TYPE) == 1, "typing fails")
     await screen.send(Part(content="one"))
     await screen.end()
+    assert await server.posted(channel) == ["one"]
+
+
+async def test_a_typing_indicator_that_waits_for_a_global_limit_stops_nothing_else(
+    server: DiscordServer, bot: LiveBot, channel: Channel, ada: User
+) -> None:
+    server.rate_limit_next(TYPE, retry_after_seconds=1.0, is_global=True)
+    _, message = await bot.told(ada, channel, "hello")
+    screen = MessageScreen(message)
+    await screen.begin()
+    await server.changes.until(lambda: server.state.count(TYPE, status=429) == 1, "typing is refused")
+    async with asyncio.timeout(10):
+        await screen.send(Part(content="one"))
     assert await server.posted(channel) == ["one"]
 
 

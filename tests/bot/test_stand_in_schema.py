@@ -52,8 +52,16 @@ _RICH = {
     "content": "rich",
     "embeds": [{"title": "t", "fields": [{"name": "n", "value": "v"}], "footer": {"text": "f"}}],
     "components": [
-        {"type": 1, "components": [{"type": 2, "style": 1, "label": "Go", "custom_id": "go", "emoji": {"name": "⏹"}}]},
-        {"type": 1, "components": [{"type": 3, "custom_id": "pick", "options": [{"label": "l", "value": "v"}]}]},
+        {
+            "type": 1,
+            "components": [
+                {"type": 2, "style": 1, "label": "Go", "custom_id": "go", "emoji": {"id": None, "name": "⏹"}}
+            ],
+        },
+        {
+            "type": 1,
+            "components": [{"type": 3, "custom_id": "pick", "options": [{"label": "l", "value": "v", "emoji": None}]}],
+        },
     ],
 }
 _FORM = {"custom_id": "form", "title": "t"}

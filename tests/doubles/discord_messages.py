@@ -195,7 +195,12 @@ def with_ids(components: list[Json]) -> list[Json]:
 
 
 def _copy(component: Json) -> Json:
-    copied = dict(component)
+    """Copy a component without what is null: Discord takes that, and leaves it out of its answers."""
+    copied = {name: value for name, value in component.items() if value is not None}
+    if "emoji" in copied:
+        copied["emoji"] = {name: value for name, value in copied["emoji"].items() if value is not None}
+    if "options" in copied:
+        copied["options"] = [_copy(each) for each in copied["options"]]
     if "components" in copied:
         copied["components"] = [_copy(each) for each in copied["components"]]
     for single in ("accessory", "component"):

@@ -10,7 +10,7 @@ from bot import language
 from bot.texts import presence
 from storage.database import Database
 from tests.bot.conftest import StartBot
-from tests.bot.small_catalogues import write_catalogues
+from tests.bot.small_catalogues import Translation, write_catalogues
 from tests.doubles.discord_model import MEMBER_PERMISSIONS, VIEW_AUDIT_LOG, Channel
 from tests.doubles.discord_server import DiscordServer
 from tests.waiting import eventually
@@ -23,7 +23,10 @@ _AUDIT_LOG = MEMBER_PERMISSIONS | VIEW_AUDIT_LOG
 @pytest.fixture
 def german(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     english = presence.overview().replace("Ask about this message", "{menu}")
-    translations = {(None, presence.introduction()): _GERMAN_HELLO, (None, english): "Hilfe zu *{menu}*."}
+    translations: Translation = {
+        (None, presence.introduction()): _GERMAN_HELLO,
+        (None, english): "Hilfe zu *{menu}*.",
+    }
     monkeypatch.setattr(language, "CATALOGUES", write_catalogues(tmp_path / "locales", de=translations))
 
 
