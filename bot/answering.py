@@ -41,14 +41,21 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Draft:
-    """A reply as far as it has come; `is_cut` says that it stopped at the length limit.
+    """A reply as far as it has come.
 
-    `dropped` leading messages of the conversation were not read for it.
+    `prefix` is what it goes on from; `dropped` leading messages of the conversation were not read for it; `is_cut` says
+    that it stopped at the length limit.
     """
 
+    prefix: str
+    dropped: int
     text: str = ""
     is_cut: bool = False
-    dropped: int = 0
+
+    @property
+    def is_blank(self) -> bool:
+        """Say whether nothing readable has come yet."""
+        return not self.text[len(self.prefix) :].strip()
 
 
 class Answering:
@@ -73,22 +80,21 @@ class Answering:
         self._notes = DroppedNotes()
         self.running = RunningReplies()
 
-    async def answer(self, turn: NewTurn, screen: Screen, *, message_id: int | None = None) -> None:
-        """Answer a question; `message_id` is Discord's id of it. Raises nothing but a cancellation."""
-        live = LiveReply(screen, self._pacer, max_messages=self._max_messages)
-        await self._run(turn, screen, live, message_id=message_id)
+    async def answer(self, turn: NewTurn, screen: Screen) -> None:
+        """Answer a question. Raises nothing but a cancellation."""
+        await self._run(turn, screen, LiveReply(screen, self._pacer, max_messages=self._max_messages))
 
     async def revise(self, turn: RevisedTurn, screen: Screen) -> None:
-        """Make the last reply anew or let it go on, in its own messages. Raises nothing but a cancellation."""
-        try:
-            shown = shown_parts(await turn.posted())
-        except RefusedError as error:
-            await self._tell(screen, error)
-            return
-        live = LiveReply(screen, self._pacer, max_messages=self._max_messages, shown=shown)
-        await self._run(turn, screen, live, message_id=None)
+        """Make the last reply anew or let it go on, in its own messages. Raises nothing but a cancellation.
 
-    async def _run(self, turn: Turn, screen: Screen, live: LiveReply, *, message_id: int | None) -> None:
+        Of two who want that at once the second one gets nothing: the reply can be seen to be at work.
+        """
+        if self.running.find(turn.message_id) is not None:
+            return
+        shown = shown_parts(turn.posted)
+        await self._run(turn, screen, LiveReply(screen, self._pacer, max_messages=self._max_messages, shown=shown))
+
+    async def _run(self, turn: Turn, screen: Screen, live: LiveReply) -> None:
         key = turn.venue.conversation_key
 
         def say_place(position: int) -> None:
@@ -100,8 +106,8 @@ class Answering:
             with self._lanes.place(key, on_move=say_place) as place:
                 running = Running(
                     place=place,
-                    asker_id=turn.asker.user_id,
-                    question_message_id=message_id,
+                    asker_id=turn.owner_id,
+                    question_message_id=turn.question_message_id,
                     message_ids=lambda: live.message_ids,
                 )
                 with self.running.entry(running):
@@ -116,7 +122,7 @@ class Answering:
         live.running_view = running_view()
         async with live:
             try:
-                await self._write_and_keep(turn, live, running.place)
+                await self._write_and_keep(turn, live, running)
             except WithdrawnError:
                 await live.withdraw()
             except RefusedError as error:
@@ -128,12 +134,17 @@ class Answering:
                 log_fault(logger, f"a question in {turn.venue.conversation_key}", error)
                 await live.refuse(UnexpectedError().sentence(), view=_former_view(turn, error))
 
-    async def _write_and_keep(self, turn: Turn, live: LiveReply, place: Place) -> None:
+    async def _write_and_keep(self, turn: Turn, live: LiveReply, running: Running) -> None:
         asker, key = turn.asker, turn.venue.conversation_key
+        async with running.place.interruptible():
+            await turn.prepare()
+            await running.place.reached()
+        live.say("")
         async with self._person_calls.charged(guild_id=asker.guild_id, user_id=asker.user_id, role_ids=asker.role_ids):
-            draft = await self._write(turn, live, place)
-        previous = await self._retiring.find(turn)
-        reply_id = await turn.keep(draft.text, is_cut=draft.is_cut)
+            draft = await self._write(turn, live, running.place)
+            running.is_written = True
+            previous = await self._retiring.find(turn)
+            reply_id = await turn.keep(draft.text, is_cut=draft.is_cut)
         parts = await live.finish(
             draft.text,
             view=after_view(can_continue=draft.is_cut),
@@ -144,20 +155,18 @@ class Answering:
         self._retiring.remember(key, live)
 
     async def _write(self, turn: Turn, live: LiveReply, place: Place) -> Draft:
-        """Wait, ask and let the reply grow. A stop keeps what has come; raises `StoppedError` if that is nothing."""
-        draft = Draft()
+        """Ask and let the reply grow. A stop keeps what has come; raises `StoppedError` if that is nothing."""
+        started_at = monotonic()
+        draft = Draft(prefix="", dropped=0)
         try:
             async with place.interruptible():
-                await turn.prepare()
-                await place.reached()
-                started_at = monotonic()
                 request = await turn.request()
-                draft.text, draft.dropped = turn.prefix, request.dropped
+                draft = Draft(prefix=turn.prefix, dropped=request.dropped, text=turn.prefix)
                 async with aclosing(self._dialogue.stream(request)) as events:
                     async for event in events:
                         _follow(event, draft, live)
         except StoppedError:
-            if not draft.text.strip():
+            if draft.is_blank:
                 raise
         if not draft.text.strip():
             raise EmptyReplyError
@@ -206,7 +215,7 @@ def _former_view(turn: Turn, error: Exception) -> discord.ui.View | None:
     """Return the buttons that a reply has again which could not be made anew."""
     if not isinstance(turn, RevisedTurn) or isinstance(error, NoLongerAppliesError):
         return None
-    return after_view(can_continue=turn.was_cut)
+    return after_view(can_continue=turn.posted.is_cut)
 
 
 def _log_refusal(turn: Turn, error: RefusedError) -> None:

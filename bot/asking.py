@@ -18,7 +18,7 @@ from bot.quoting import Quote, quoted
 from bot.speakers import clean_text, name_mentions
 from bot.thread_start import thread_start
 from bot.turns import Question
-from storage.conversations import Conversations
+from storage.conversations import Conversations, NewMessage
 
 
 def asker_of(user: discord.User | discord.Member) -> Asker:
@@ -31,29 +31,27 @@ def asker_of(user: discord.User | discord.Member) -> Asker:
 
 def venue_of(channel: object, conversation_key: str) -> Venue:
     """Return where a conversation takes place; `channel` is what Discord said of it."""
-    channel_id = getattr(channel, "id", None)
-    assert isinstance(channel_id, int), "Discord says where a command or message comes from"
     return Venue(
         conversation_key=conversation_key,
-        channel_id=channel_id,
+        channel_id=_id_of(channel),
         parent_id=channel.parent_id if isinstance(channel, discord.Thread) else None,
     )
 
 
 def shared_venue(channel: object) -> Venue:
     """Return the conversation that everybody in a channel shares."""
-    venue = venue_of(channel, "")
-    return Venue(conversation_key=channel_key(venue.channel_id), channel_id=venue.channel_id, parent_id=venue.parent_id)
+    return venue_of(channel, channel_key(_id_of(channel)))
 
 
 def private_venue(channel: object, user_id: int) -> Venue:
     """Return a person's own conversation in a channel."""
-    venue = venue_of(channel, "")
-    return Venue(
-        conversation_key=private_key(venue.channel_id, user_id),
-        channel_id=venue.channel_id,
-        parent_id=venue.parent_id,
-    )
+    return venue_of(channel, private_key(_id_of(channel), user_id))
+
+
+def _id_of(channel: object) -> int:
+    channel_id = getattr(channel, "id", None)
+    assert isinstance(channel_id, int), "Discord says where a command or message comes from"
+    return channel_id
 
 
 def said_in_command(text: str, guild: discord.Guild | None) -> str:
@@ -75,15 +73,14 @@ class Questions:
         Raises a `RefusedError`, or `StorageError`.
         """
         whole = await self._with_files(text, message.attachments)
-        if await self._leaks.handle_text(whole, user=message.author, channel=message.channel, message=message):
-            raise LeakedTokenError
-        quote = await quoted(message, self._conversations, key=venue.conversation_key)
-        return Question(
-            text=whole,
-            message_id=message.id,
-            quote=None if quote is None else quote.as_message(),
-            start=await thread_start(message.channel, self._conversations, asked_id=message.id),
-        )
+        await self._require_no_token(whole, message.author, message.channel, message=message)
+
+        async def find_quote() -> NewMessage | None:
+            quote = await quoted(message, self._conversations, key=venue.conversation_key)
+            return await self._usable(quote, message.author, message.channel)
+
+        start = await thread_start(message.channel, self._conversations, asked_id=message.id)
+        return Question(text=whole, start=start, find_quote=find_quote)
 
     async def of_command(
         self,
@@ -94,14 +91,15 @@ class Questions:
         quote: Quote | None = None,
     ) -> Question:
         """Put together what a command says. Raises a `RefusedError`, or `StorageError`."""
+        user, channel = interaction.user, interaction.channel
         whole = await self._with_files(text, files)
-        if await self._leaks.handle_text(whole, user=interaction.user, channel=interaction.channel):
-            raise LeakedTokenError
-        return Question(
-            text=whole,
-            quote=None if quote is None else quote.as_message(),
-            start=await thread_start(interaction.channel, self._conversations),
-        )
+        await self._require_no_token(whole, user, channel)
+
+        async def find_quote() -> NewMessage | None:
+            return await self._usable(quote, user, channel)
+
+        start = await thread_start(channel, self._conversations)
+        return Question(text=whole, start=start, find_quote=find_quote)
 
     async def _with_files(self, text: str, files: Sequence[discord.Attachment]) -> str:
         attached = await read_attachments(files, max_bytes=self._max_attachment_bytes)
@@ -109,3 +107,16 @@ class Questions:
         if not whole.strip():
             raise NotAQuestionError
         return whole
+
+    async def _usable(self, quote: Quote | None, user: discord.abc.User, channel: object) -> NewMessage | None:
+        """Return a quote as a message of the conversation. Raises `LeakedTokenError` when it holds a live token."""
+        if quote is None:
+            return None
+        await self._require_no_token(quote.text, user, channel)
+        return quote.as_message()
+
+    async def _require_no_token(
+        self, text: str, user: discord.abc.User, channel: object, *, message: discord.Message | None = None
+    ) -> None:
+        if await self._leaks.handle_text(text, user=user, channel=channel, message=message):
+            raise LeakedTokenError

@@ -5,13 +5,16 @@ found by the message they stand on, never by anything a client sends. Does not o
 (`cogs/buttons.py`).
 """
 
+from collections.abc import Iterator
+
 import discord
 
 from bot.texts import replies
 
-STOP = "parley:stop"
-REGENERATE = "parley:regenerate"
-CONTINUE = "parley:continue"
+PREFIX = "parley:"
+STOP = f"{PREFIX}stop"
+REGENERATE = f"{PREFIX}regenerate"
+CONTINUE = f"{PREFIX}continue"
 
 
 def running_view() -> discord.ui.View:
@@ -27,10 +30,21 @@ def after_view(*, can_continue: bool) -> discord.ui.View:
     return _view(*buttons)
 
 
+def has_buttons(message: discord.Message) -> bool:
+    """Say whether a message carries buttons of a reply."""
+    return any((button.custom_id or "").startswith(PREFIX) for button in _buttons_of(message))
+
+
+def _buttons_of(message: discord.Message) -> Iterator[discord.Button]:
+    for row in message.components:
+        if isinstance(row, discord.ActionRow):
+            yield from (child for child in row.children if isinstance(child, discord.Button))
+
+
 def _view(*buttons: discord.ui.Button[discord.ui.View]) -> discord.ui.View:
     view = discord.ui.View(timeout=None)
     for button in buttons:
         view.add_item(button)
-    # Ended before it is sent: discord.py would keep each view for ever; one listener answers all presses.
+    # Ended before it is sent: discord.py would keep each view for ever; one listener takes all presses.
     view.stop()
     return view

@@ -149,8 +149,7 @@ class ParleyBot(commands.Bot):
                 gate=self.gate,
             )
         )
-        view = buttons.ReplyButtons(self.answering, self._dialogue, gate=self.gate)
-        await self.add_cog(buttons.Buttons(self, view))
+        await self.add_cog(buttons.Buttons(self.answering, self._dialogue, gate=self.gate))
 
     async def _add_privacy(self) -> None:
         """Add what shows, forgets and amends conversations."""

@@ -12,7 +12,8 @@ from bot.api_client import Answer, ApiClient, Queued, Text
 from bot.forgetting import Forgetting
 from bot.profiles import Profiles
 from bot.window import count_to_skip, fit
-from storage.conversations import Conversations, StoredMessage
+from storage.conversations import Conversations
+from storage.posted import PostedReply
 
 REPLY_TOKENS = 512
 """LLM tokens of a reply at most, where a channel sets nothing: about 2,000 characters, one message of Discord's."""
@@ -125,7 +126,7 @@ class Dialogue:
             model=request.model,
         )
 
-    async def find(self, conversation_key: str, message_id: int) -> StoredMessage | None:
-        """Return one stored message of a conversation. Raises `StorageError`."""
-        stored = await self.conversations.read(conversation_key)
-        return next((message for message in stored if message.id == message_id), None)
+    async def question_message_id(self, posted: PostedReply) -> int | None:
+        """Return the Discord message that a reply answers; None for a command. Raises `StorageError`."""
+        stored = await self.conversations.read(posted.conversation_key)
+        return next((message.discord_message_id for message in stored if message.id == posted.question_id), None)

@@ -19,6 +19,9 @@ MAX_WAITING = 16
 SECONDS_TO_SAY_SO = 2.0
 """How long those whose turn is ended at shutdown have to tell their person."""
 
+SECONDS_TO_LEAVE = 1.0
+"""How long those who were not done with that have to end after a cancellation."""
+
 SMOOTHING = 0.2
 """Weight of the newest turn in the running mean of their lengths."""
 
@@ -30,6 +33,7 @@ class Place:
         self._on_move = on_move
         # Whoever leaves says how the others move on, each of them in the language of its own task.
         self._context = copy_context()
+        self._holder = asyncio.current_task()
         self._is_first = asyncio.Event()
         self._reason: RefusedError | None = None
         self._deadline: asyncio.Timeout | None = None
@@ -73,6 +77,11 @@ class Place:
         """Say how far the front is: 1 is next."""
         if self._on_move is not None:
             self._context.run(self._on_move, position)
+
+    def cancel(self) -> None:
+        """Cancel the task that took this place."""
+        if self._holder is not None:
+            self._holder.cancel()
 
     def end(self, reason: RefusedError) -> None:
         """End what is done at this place, waiting or begun, with an error; only the first call counts."""
@@ -150,15 +159,22 @@ class Lanes:
     async def close(self, *, drain_seconds: float) -> None:
         """Take nobody new, let those inside finish for a while, then end what is left.
 
-        What is ended raises `ShuttingDownError`, not a cancellation, so that it can still tell its person.
+        What is ended raises `ShuttingDownError`, not a cancellation, so that it can still tell its person; what hangs
+        in that, too, is cancelled.
         """
         self._is_closed = True
         if await self._idle_within(drain_seconds):
             return
-        for lane in self._lanes.values():
-            for place in lane:
-                place.end(ShuttingDownError())
-        await self._idle_within(SECONDS_TO_SAY_SO)
+        for place in self._places():
+            place.end(ShuttingDownError())
+        if await self._idle_within(SECONDS_TO_SAY_SO):
+            return
+        for place in self._places():
+            place.cancel()
+        await self._idle_within(SECONDS_TO_LEAVE)
+
+    def _places(self) -> list[Place]:
+        return [place for lane in self._lanes.values() for place in lane]
 
     async def _idle_within(self, seconds: float) -> bool:
         try:

@@ -115,8 +115,8 @@ class Pacer:
             while True:
                 await _sleep_until(self._free_at(key, line))
                 async with self._everybody.lock:
-                    await _sleep_until(self._everybody.next_at)
-                    now = _now()
+                    while (now := _now()) < self._everybody.next_at:
+                        await _sleep_until(self._everybody.next_at)
                     if self._free_at(key, line) <= now:
                         self._take(key, line, now)
                         return

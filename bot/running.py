@@ -3,22 +3,28 @@
 Owns: who may find a running reply, and the two ways to end one from outside. Does not own: writing (`answering.py`).
 """
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bot.errors import StoppedError, WithdrawnError
 from bot.lanes import Place
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Running:
-    """One reply; `message_ids` says which Discord messages it stands in so far."""
+    """One reply of `asker_id`; `message_ids` says which Discord messages it stands in so far.
+
+    `is_written` once the model is done with it. `ended` is set when it stands and it is written down where.
+    """
 
     place: Place
     asker_id: int
     question_message_id: int | None
     message_ids: Callable[[], Sequence[int]]
+    is_written: bool = False
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     def stop(self) -> None:
         """End it and keep what has come."""
@@ -39,20 +45,30 @@ class RunningReplies:
         return len(self._running)
 
     @contextmanager
-    def entry(self, running: Running) -> Iterator[Running]:
+    def entry(self, running: Running) -> Iterator[None]:
         """Let a reply be found for the block."""
         self._running.add(running)
         try:
-            yield running
+            yield
         finally:
             self._running.discard(running)
+            running.ended.set()
 
     def find(self, message_id: int) -> Running | None:
         """Return the reply that stands in a Discord message."""
         return next((each for each in self._running if message_id in each.message_ids()), None)
 
+    async def is_settled(self, message_id: int) -> bool:
+        """Say whether no reply is being written in a Discord message; one that is just being finished is waited for."""
+        running = self.find(message_id)
+        if running is None:
+            return True
+        if running.is_written:
+            await running.ended.wait()
+        return running.is_written
+
     def cancel_by_message(self, message_id: int) -> bool:
-        """Withdraw the reply whose question or own message was deleted; says whether there was one."""
+        """Withdraw the replies whose question or own message was deleted; says whether there were any."""
         found = [
             each for each in self._running if message_id == each.question_message_id or message_id in each.message_ids()
         ]

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import discord
 
 from bot.faults import describe
-from bot.layout import Block, with_note
+from bot.layout import Block, lay_out, with_note
 from bot.screens import NETWORK_ERRORS, MessageGoneError, MessageOutOfReachError, Part, Screen
-from bot.splitting import pieces
 from storage.posted import PostedPart
 
 logger = logging.getLogger(__name__)
@@ -28,7 +27,7 @@ SUPERSEDED = "…"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownPart:
-    """A Discord message of an earlier reply, and the part of that reply's text that stands there."""
+    """A Discord message of an earlier reply, and the part of that reply's text that stands there or in its file."""
 
     message_id: int
     text: str
@@ -66,8 +65,8 @@ class Standing:
     def __init__(self, screen: Screen, shown: Sequence[ShownPart]) -> None:
         self._screen = screen
         self._old = [
-            _Slot(message_id=part.message_id, channel_id=screen.channel_id, part=Part(content=content))
-            for part, content in zip(shown, _rendered(shown), strict=True)
+            _Slot(message_id=each.message_id, channel_id=screen.channel_id, part=part)
+            for each, part in zip(shown, _shown(shown), strict=True)
         ]
         self._old_parts = [slot.part for slot in self._old]
         if self._old:
@@ -92,7 +91,7 @@ class Standing:
         """Return what the messages that were taken over showed; the last one with other buttons and a line below."""
         *others, last = self._old_parts
         noted = with_note(last.content, note) if note else None
-        return [*others, Part(content=last.content if noted is None else noted, view=view)]
+        return [*others, Part(content=last.content if noted is None else noted, view=view, file=last.file)]
 
     def without_buttons(self) -> list[Part]:
         """Return what stands, without its buttons."""
@@ -204,9 +203,12 @@ class Standing:
                 await self.make(change)
 
 
-def _rendered(shown: Sequence[ShownPart]) -> list[str]:
-    """Return what the messages of a reply show: their parts of the text with the fences that were added."""
-    cut = [piece for piece in pieces("".join(part.text for part in shown)) if piece.body.strip()]
-    if [piece.body.strip() for piece in cut] == [part.text.strip() for part in shown]:
-        return [str(piece) for piece in cut]
-    return [part.text for part in shown]
+def _shown(shown: Sequence[ShownPart]) -> list[Part]:
+    """Return what the messages of an earlier reply show: their text with its fences, and the file with the rest."""
+    readable = [part for part in shown if part.text.strip()]
+    blocks = lay_out("".join(part.text for part in readable), max_messages=len(readable)) if readable else []
+    if [block.characters for block in blocks] != [len(part.text) for part in readable]:
+        # Cut otherwise than it would be today, or a part was deleted.
+        blocks = [lay_out(part.text, max_messages=1)[0] for part in readable]
+    parts = iter([Part(content=block.content, file=block.file) for block in blocks])
+    return [next(parts) if part.text.strip() else Part(content=SUPERSEDED) for part in shown]

@@ -23,6 +23,9 @@ from bot.turns import NewTurn, Question
 MAX_MESSAGE_CHARACTERS = 4000
 """Two whole Discord messages; Discord itself takes up to 6,000 in an option."""
 
+FORM_SECONDS = 3600.0
+"""How long a form is waited for: Discord never tells about one that was closed."""
+
 _Used = discord.Interaction[Any]
 
 
@@ -108,7 +111,7 @@ class Chat(commands.Cog):
         quote = Quote(
             speaker=message.author.display_name,
             text=shortened(text, MAX_QUOTE_CHARACTERS),
-            author_id=message.author.id,
+            author_id=None if message.author == interaction.client.user else message.author.id,
             message_id=message.id,
         )
         await interaction.response.send_modal(_AskAbout(self, quote))
@@ -136,7 +139,7 @@ class _AskAbout(discord.ui.Modal):
     """One field: the question about a message."""
 
     def __init__(self, chat: Chat, quote: Quote) -> None:
-        super().__init__(title=words.ask_about_title())
+        super().__init__(title=words.ask_about_title(), timeout=FORM_SECONDS)
         self._chat = chat
         self._quote = quote
         self._question = discord.ui.TextInput[Any](

@@ -98,8 +98,9 @@ class Messages(commands.Cog):
             venue,
             asker_of(message.author),
             prepare=lambda: self._questions.of_message(message, text, venue),
+            question_message_id=message.id,
         )
-        await self._answering.answer(turn, screen, message_id=message.id)
+        await self._answering.answer(turn, screen)
 
     def _hint(self, message: discord.Message) -> str:
         is_unreadable = message.guild is not None and not self._is_mentioned(message)

@@ -1,4 +1,4 @@
-"""A screen in memory: what people would see, and every request that led there."""
+"""A screen in memory: what people would see, and every request that led there. And replies to show on it."""
 
 import asyncio
 from collections import deque
@@ -9,9 +9,11 @@ from typing import Any
 
 import discord
 
-from bot.pacing import channel_edits
+from bot.live import LiveReply
+from bot.pacing import Pacer, channel_edits
 from bot.screens import MessageGoneError, MessageOutOfReachError, Part
 from bot.splitting import MAX_CHARACTERS
+from bot.standing import ShownPart
 
 CHANNEL_ID = 7
 
@@ -116,3 +118,21 @@ class RecordingScreen:
     def _check(self) -> None:
         with_buttons = [part for part in self.messages.values() if part.view is not None]
         assert len(with_buttons) <= 1, "buttons on two messages"
+
+
+async def type_out(live: LiveReply, text: str, *, seconds: float) -> None:
+    """Write a text in a hundred equal steps."""
+    for step in range(1, 101):
+        live.write(text[: len(text) * step // 100])
+        await asyncio.sleep(seconds / 100)
+
+
+async def posted_before(screen: RecordingScreen, text: str) -> list[ShownPart]:
+    """Post a reply as it was finished earlier; returns what another one is given to take it over."""
+    async with LiveReply(screen, Pacer(), max_messages=100) as live:
+        posted = await live.finish(text, view=discord.ui.View())
+    at, shown = 0, []
+    for part in posted:
+        shown.append(ShownPart(message_id=part.discord_message_id, text=text[at : at + part.characters]))
+        at += part.characters
+    return shown

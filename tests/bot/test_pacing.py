@@ -143,6 +143,45 @@ def test_what_others_use_of_the_bucket_counts() -> None:
     leap(scene())
 
 
+def test_edits_whose_answers_are_still_to_come_count() -> None:
+    async def scene() -> None:
+        pacer, bucket = Pacer(), Bucket()
+        for _ in range(3):
+            _answer(pacer, bucket.take())
+        ends_at = bucket.ends_at
+        edits = [asyncio.create_task(_edit(pacer, bucket, latency_seconds=3.0)) for _ in range(2)]
+        first, second = await asyncio.gather(*edits)
+        assert first < ends_at <= second
+
+    leap(scene())
+
+
+def test_answers_that_overtake_each_other_do_not_make_a_bucket_look_full() -> None:
+    async def scene() -> None:
+        pacer, bucket = Pacer(), Bucket()
+        for headers in reversed([bucket.take() for _ in range(4)]):
+            _answer(pacer, headers)
+        await pacer.turn_to_edit(CHANNEL)
+        assert _now() >= bucket.ends_at
+
+    leap(scene())
+
+
+def test_a_bucket_that_runs_empty_while_everybody_waits_is_waited_for() -> None:
+    async def scene() -> None:
+        pacer, bucket = Pacer(), Bucket()
+        crowd = [asyncio.create_task(pacer.turn_to_edit(channel_edits(number))) for number in range(100, 150)]
+        await asyncio.sleep(0)
+        waiting = asyncio.create_task(pacer.turn_to_edit(CHANNEL))
+        await asyncio.sleep(1.0)
+        for _ in range(4):
+            _answer(pacer, bucket.take())
+        await asyncio.gather(*crowd, waiting)
+        assert _now() >= bucket.ends_at
+
+    leap(scene())
+
+
 def test_routes_that_share_a_bucket_share_its_limit() -> None:
     async def scene() -> None:
         pacer, bucket = Pacer(), Bucket()
@@ -226,7 +265,8 @@ def test_all_together_stay_at_half_of_what_discord_allows() -> None:
 
 def test_edits_make_room_for_everything_else_the_bot_asks_for() -> None:
     async def scene() -> None:
-        pacer, moments = Pacer(), []
+        pacer = Pacer()
+        moments: list[float] = []
 
         async def ask_for_other_things() -> None:
             for number in range(200):
