@@ -107,6 +107,7 @@ class Answering:
                 running = Running(
                     place=place,
                     asker_id=turn.owner_id,
+                    channel_id=turn.venue.channel_id,
                     question_message_id=turn.question_message_id,
                     message_ids=lambda: live.message_ids,
                 )

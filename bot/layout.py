@@ -51,11 +51,14 @@ def lay_out(text: str, *, max_messages: int | None = None, note: str = "") -> li
     return _noted(blocks, note) if note else blocks
 
 
+def beginning(text: str, *, max_messages: int) -> str:
+    """Return as much of a text as can matter to what that many messages show."""
+    return text[: (max_messages + 1) * MAX_CHARACTERS]
+
+
 def lay_out_growing(text: str, *, max_messages: int) -> list[str]:
     """Return what the messages of a reply show while it grows; beyond `max_messages` the last one just stays."""
-    # What is far beyond the last message changes nothing that is shown, and costs time with every edit.
-    nearby = text[: (max_messages + 1) * MAX_CHARACTERS]
-    return [span.content for span in _spans(nearby)[:max_messages]]
+    return [span.content for span in _spans(text)[:max_messages]]
 
 
 def with_note(content: str, note: str) -> str | None:

@@ -15,7 +15,7 @@ from typing import Self
 import discord
 
 from bot.faults import describe, log_fault
-from bot.layout import Block, lay_out, lay_out_growing
+from bot.layout import Block, beginning, lay_out, lay_out_growing
 from bot.pacing import MIN_SECONDS_BETWEEN_EDITS, Pacer
 from bot.screens import NETWORK_ERRORS, MessageGoneError, Part, Screen
 from bot.standing import Change, ShownPart, Standing
@@ -234,8 +234,10 @@ class LiveReply:
         return [Part(content=line, view=self.running_view)] if line and not self._takes_over else None
 
     def _growing(self) -> list[Part]:
-        if self._laid_out[0] != self._text:
-            self._laid_out = (self._text, lay_out_growing(self._text, max_messages=self._max_messages))
+        # Laid out anew only when that can change something: text may come in hundreds of pieces per second.
+        text = beginning(self._text, max_messages=self._max_messages)
+        if self._laid_out[0] != text:
+            self._laid_out = (text, lay_out_growing(text, max_messages=self._max_messages))
         *full, growing = self._laid_out[1]
         return [Part(content=content) for content in full] + [Part(content=growing, view=self.running_view)]
 

@@ -14,13 +14,14 @@ from bot.lanes import Place
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Running:
-    """One reply of `asker_id`; `message_ids` says which Discord messages it stands in so far.
+    """One reply of `asker_id` in a channel; `message_ids` says which Discord messages it stands in so far.
 
     `is_written` once the model is done with it. `ended` is set when it stands and it is written down where.
     """
 
     place: Place
     asker_id: int
+    channel_id: int
     question_message_id: int | None
     message_ids: Callable[[], Sequence[int]]
     is_written: bool = False
@@ -67,11 +68,14 @@ class RunningReplies:
             await running.ended.wait()
         return running.is_written
 
-    def cancel_by_message(self, message_id: int) -> bool:
-        """Withdraw the replies whose question or own message was deleted; says whether there were any."""
-        found = [
-            each for each in self._running if message_id == each.question_message_id or message_id in each.message_ids()
-        ]
-        for each in found:
-            each.withdraw()
-        return bool(found)
+    def cancel_by_message(self, message_id: int) -> None:
+        """Withdraw the replies whose question or own message was deleted."""
+        for each in tuple(self._running):
+            if message_id in (each.question_message_id, *each.message_ids()):
+                each.withdraw()
+
+    def cancel_by_channel(self, channel_id: int) -> None:
+        """Withdraw the replies in a channel that was deleted."""
+        for each in tuple(self._running):
+            if each.channel_id == channel_id:
+                each.withdraw()

@@ -44,12 +44,16 @@ class Change:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Slot:
-    """A message and what it shows; unless that `is_certain` it may have other buttons, or a line below its text."""
+    """A message and what it shows; unless that `is_certain` it may have other buttons, or a line below its text.
+
+    `was_touched`: a change was tried, and may have been made even if it failed.
+    """
 
     message_id: int
     channel_id: int
     part: Part
     is_certain: bool = True
+    was_touched: bool = False
     is_gone: bool = False
 
     def shows(self, part: Part) -> bool:
@@ -73,9 +77,6 @@ class Standing:
             self._old[-1].is_certain = False
         self._slots = self._old.copy()
         self._surplus: list[_Slot] = []
-
-    def __len__(self) -> int:
-        return len(self._slots)
 
     @property
     def message_ids(self) -> tuple[int, ...]:
@@ -133,6 +134,7 @@ class Standing:
             self._slots.append(_Slot(message_id=message_id, channel_id=self._screen.channel_id, part=change.part))
             return
         slot = self._slots[change.index]
+        slot.is_certain, slot.was_touched = False, True
         try:
             await self._screen.edit(slot.message_id, change.part)
         except MessageOutOfReachError:
@@ -160,14 +162,13 @@ class Standing:
     async def put_back(self, *, view: discord.ui.View | None) -> None:
         """Let the messages that were taken over show what they did, as far as they can be reached, and delete others.
 
-        Where nothing was changed nothing is done; else the last one gets the buttons of `view`.
+        Where nothing was touched nothing is done; else the last one gets the buttons of `view`.
         """
-        was_changed = any(slot.part is not part for slot, part in zip(self._old, self._old_parts, strict=True))
         in_reach = [slot for slot in self._slots if slot in self._old]
         self._surplus = [slot for slot in (*self._surplus, *self._slots) if slot not in self._old]
         self._slots = in_reach
         await self.delete_surplus()
-        if was_changed:
+        if any(slot.was_touched for slot in self._old):
             await self.settle(self.old_parts(view=view)[: len(in_reach)])
 
     async def delete_surplus(self) -> None:

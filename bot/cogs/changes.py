@@ -96,6 +96,7 @@ class Changes(commands.Cog):
         await self._forget_channel(channel.id)
 
     async def _forget_channel(self, channel_id: int) -> None:
+        self._running.cancel_by_channel(channel_id)
         messages = await self._conversations.clear_channels({channel_id})
         await self._channels.delete_channel(channel_id)
         if messages:

@@ -1,13 +1,12 @@
 """What tests of a question's whole way share: waiting for a reply to stand, and what a conversation holds then."""
 
+import asyncio
 from collections.abc import Sequence
 
 from storage.conversations import Conversations
+from storage.posted import PostedReply
 from tests.doubles.discord_model import Channel, Message
 from tests.doubles.discord_server import DiscordServer
-
-PATCH_MESSAGE = "PATCH /channels/{channel}/messages/{message}"
-POST_MESSAGE = "POST /channels/{channel}/messages"
 
 
 async def has_buttons(server: DiscordServer, message: Message, *labels: str) -> None:
@@ -34,6 +33,25 @@ async def finished(server: DiscordServer, channel: Channel, count: int = 1) -> M
 async def said(conversations: Conversations, channel: Channel) -> list[str]:
     """Return what the conversation of a channel holds."""
     return [message.content for message in await conversations.read(f"channel:{channel.id}")]
+
+
+async def comes_to_say(conversations: Conversations, channel: Channel, expected: Sequence[str]) -> None:
+    """Wait until the conversation of a channel holds just this; fails with what it holds instead."""
+    ends_at = asyncio.get_running_loop().time() + 10
+    while (held := await said(conversations, channel)) != list(expected):
+        assert asyncio.get_running_loop().time() < ends_at, f"{held} instead of {expected}"
+        await asyncio.sleep(0.01)
+
+
+async def stands(conversations: Conversations, message: Message) -> PostedReply:
+    """Wait until it is written down that a reply stands in a message; returns the reply."""
+    ends_at = asyncio.get_running_loop().time() + 10
+    while True:
+        posted = await conversations.find_posted(message.id)
+        if posted is not None:
+            return posted
+        assert asyncio.get_running_loop().time() < ends_at, "no reply stands there"
+        await asyncio.sleep(0.01)
 
 
 def with_buttons(messages: Sequence[Message]) -> list[Message]:

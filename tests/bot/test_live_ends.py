@@ -9,7 +9,7 @@ from bot.live import CALM_SECONDS, LINE_SECONDS, LiveReply
 from bot.pacing import Pacer
 from bot.screens import Part
 from tests.bot.leaping_loop import leap
-from tests.bot.recording_screen import RecordingScreen, http_error, type_out
+from tests.bot.recording_screen import RecordingScreen, http_error, posted_before, type_out
 
 MAX_MESSAGES = 4
 
@@ -58,6 +58,33 @@ def test_a_refusal_in_the_middle_keeps_what_stands_without_buttons() -> None:
             await live.refuse("The model has stopped.")
         assert list(screen.messages.values()) == [Part(content="Half a repl")]
         assert screen.told == ["The model has stopped."]
+
+    leap(scene())
+
+
+def test_a_refusal_puts_back_what_a_failed_change_may_have_made() -> None:
+    async def scene() -> None:
+        screen, buttons = RecordingScreen(are_faults_late=True), discord.ui.View()
+        shown = await posted_before(screen, "The old reply.")
+        screen.meet([OSError("lost")])
+        async with LiveReply(screen, Pacer(), max_messages=MAX_MESSAGES, shown=shown) as live:
+            live.running_view = discord.ui.View()
+            await asyncio.sleep(CALM_SECONDS + 2 * screen.latency_seconds)
+            await live.refuse("That did not work.", view=buttons)
+        assert list(screen.messages.values()) == [Part(content="The old reply.", view=buttons)]
+
+    leap(scene())
+
+
+def test_a_refusal_before_an_old_reply_was_touched_leaves_its_buttons() -> None:
+    async def scene() -> None:
+        screen = RecordingScreen()
+        shown = await posted_before(screen, "The old reply.")
+        before = list(screen.messages.values())
+        async with LiveReply(screen, Pacer(), max_messages=MAX_MESSAGES, shown=shown) as live:
+            await live.refuse("Not now.", view=discord.ui.View())
+        assert list(screen.messages.values()) == before
+        assert screen.told == ["Not now."]
 
     leap(scene())
 

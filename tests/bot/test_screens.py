@@ -131,7 +131,9 @@ async def test_a_deleted_thinking_message_is_replaced(
     assert use.original is not None
     await server.user_deletes(use.original)
     await screen.send(Part(content="all the same"))
-    assert await use.replied() == ["all the same"]
+    await screen.tell_asker("only you")
+    assert await use.replied(2) == ["all the same", "only you"]
+    assert [message.is_ephemeral for message in use.replies] == [False, True]
 
 
 async def test_thinking_that_led_to_nothing_is_taken_away(bot: LiveBot, channel: Channel, ada: User) -> None:

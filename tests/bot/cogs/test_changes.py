@@ -262,7 +262,13 @@ async def test_a_reply_whose_question_is_deleted_is_withdrawn(
     channel, ada = server.channel(await joined_guild(server)), server.user("Ada")
     question = await _asked(server, channel, ada, "question")
     with lanes.place(channel_key(channel.id)) as place:
-        entry = Running(place=place, asker_id=ada.id, question_message_id=question.id, message_ids=lambda: ())
+        entry = Running(
+            place=place,
+            asker_id=ada.id,
+            channel_id=channel.id,
+            question_message_id=question.id,
+            message_ids=lambda: (),
+        )
         with running.entry(entry):
             writing = asyncio.create_task(_write_for_ever(place))
             await server.user_deletes(question)

@@ -12,7 +12,7 @@ from bot.texts import refusals
 from storage.database import Database
 from storage.posted import PostedPart
 from tests.bot.conftest import StartBot
-from tests.bot.replying import PATCH_MESSAGE, POST_MESSAGE, finished, has_buttons, said, shows
+from tests.bot.replying import finished, has_buttons, said, shows, stands
 from tests.bot.scripted_api import Refusal, ScriptedApi, Stream
 from tests.doubles.discord_model import Channel, Message, User
 from tests.doubles.discord_server import DiscordServer
@@ -74,23 +74,15 @@ async def test_a_reply_grows_with_a_stop_button_and_is_kept_as_the_model_said_it
     await shows(server, message, "One, two, three.")
     await has_buttons(server, message, "Regenerate")
     # Regenerate is there a moment before it is written down where the reply stands.
-    place = "private" if message.is_ephemeral else "channel"
-    owner = f":{ada.id}" if message.is_ephemeral else ""
-    posted = await _posted(server, stores, message)
-    assert posted == (f"{place}:{message.channel.id}{owner}", "One, two, three.", ada.id, (message.id, 16))
-    *_, question, reply = await stores.conversations.read(posted[0])
-    assert (question.content, question.author_id) == ("Ada: Go on", ada.id)
-    assert (reply.content, reply.is_cut) == ("One, two, three.", False)
-
-
-async def _posted(
-    server: DiscordServer, stores: BotStores, message: Message
-) -> tuple[str, str, int, tuple[int, int]]:
-    async with asyncio.timeout(5):
-        while (posted := await stores.conversations.find_posted(message.id)) is None:
-            await asyncio.sleep(0.01)
-    (part,) = posted.parts
-    return posted.conversation_key, posted.text, posted.asker_id, (part.discord_message_id, part.characters)
+    posted = await stands(stores.conversations, message)
+    assert (posted.text, posted.asker_id, posted.is_cut) == ("One, two, three.", ada.id, False)
+    assert posted.parts == (
+        PostedPart(discord_message_id=message.id, channel_id=message.channel.id, characters=len("One, two, three.")),
+    )
+    key = f"private:{channel.id}:{ada.id}" if message.is_ephemeral else f"channel:{message.channel.id}"
+    assert posted.conversation_key == key
+    *_, question, reply = await stores.conversations.read(key)
+    assert (question.content, question.author_id, reply.content) == ("Ada: Go on", ada.id, "One, two, three.")
 
 
 async def test_a_long_reply_is_kept_whole_with_the_messages_it_stands_in(
@@ -113,7 +105,9 @@ async def test_a_long_reply_is_kept_whole_with_the_messages_it_stands_in(
     )
 
 
-async def test_a_reply_that_is_quick_appears_whole(server: DiscordServer, api: ScriptedApi, start_bot: StartBot) -> None:
+async def test_a_reply_that_is_quick_appears_whole(
+    server: DiscordServer, api: ScriptedApi, start_bot: StartBot
+) -> None:
     channel, ada = server.channel(server.guild()), server.user("Ada")
     await start_bot()
     api.script.append(Stream(pieces=[f"{number} " for number in range(50)]))
