@@ -99,7 +99,8 @@ class Answering:
 
         def say_place(position: int) -> None:
             mean = self._lanes.mean_turn_seconds
-            live.say(in_line(position=position, wait_seconds=None if mean is None else round(mean * position)))
+            wait_seconds = None if mean is None else max(1, round(mean * position))
+            live.say(in_line(position=position, wait_seconds=wait_seconds))
 
         try:
             # Taken before anything is awaited: the order of questions is the order of events.
@@ -162,7 +163,7 @@ class Answering:
         try:
             async with place.interruptible():
                 request = await turn.request()
-                draft = Draft(prefix=turn.prefix, dropped=request.dropped, text=turn.prefix)
+                draft = Draft(prefix=request.prefix, dropped=request.dropped, text=request.prefix)
                 async with aclosing(self._dialogue.stream(request)) as events:
                     async for event in events:
                         _follow(event, draft, live)

@@ -75,20 +75,15 @@ class Text:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What the model said, and what is left.
+    """The end of a reply.
 
-    `text` is the whole reply; `dropped_messages` leading messages did not fit; `is_cut` says that it stopped at the
-    length limit. `warnings` are sentences of the service about this request.
+    `text` is the whole of it; `dropped_messages` leading messages did not fit the context; `is_cut` says that it
+    stopped at the length limit.
     """
 
     text: str
     dropped_messages: int
     is_cut: bool
-    calls_remaining: int
-    resets_at: datetime
-    prompt_tokens: int
-    completion_tokens: int
-    warnings: tuple[str, ...] = ()
 
 
 class ApiClient:
@@ -143,18 +138,17 @@ class ApiClient:
         person: int | None = None,
         options: SamplingFields | None = None,
         model: str | None = None,
-        extra: Mapping[str, Any] | None = None,
     ) -> AsyncGenerator[Queued | Text | Answer, None]:
         """Ask for the next message, or the rest of a last one by the assistant, and yield it as it grows.
 
         The call is charged to `tenant` (`discord:<server id>` or `discord:dm:<user id>`); `person` is the id of the
-        Discord user who asks. `extra` are further fields of the request, as kept for a channel; they go before
-        `options`. Yields `Queued` while the question waits, `Text` for new text, and one `Answer` at the end.
-        Closing the generator, or a cancellation, hangs up at once, which frees the slot: hold it in
+        Discord user who asks. Yields `Queued` while the question waits, `Text` for new text, and one `Answer` at the
+        end. Closing the generator, or a cancellation, hangs up at once, which frees the slot: hold it in
         `contextlib.aclosing`.
+
         Raises a `RefusedError` of this package, whatever goes wrong.
         """
-        body = _request_body(messages, options=options, model=model, extra=extra or {})
+        body = _request_body(messages, options=options, model=model)
         headers = self._headers(tenant, person) | {"Content-Type": "application/json"}
         async with (
             self._request("POST", "/ai/chat", data=body, headers=headers) as response,
@@ -201,21 +195,19 @@ class ApiClient:
             raise ModelUnavailableError from None
 
 
-def _request_body(
-    messages: Sequence[ChatMessage], *, options: SamplingFields | None, model: str | None, extra: Mapping[str, Any]
-) -> bytes:
+def _request_body(messages: Sequence[ChatMessage], *, options: SamplingFields | None, model: str | None) -> bytes:
     """Write a request with the fields that were chosen, and no others.
 
-    Raises `UnexpectedError` when `extra` holds what the contract does not know: it was kept under other rules.
+    Raises `UnexpectedError` when the contract does not take them together.
     """
     chosen: dict[str, Any] = {} if options is None else options.model_dump(exclude_unset=True)
     if model is not None:
         chosen["model"] = model
-    fields = {**chosen, **extra, "messages": list(messages), "stream": True}
     try:
-        return ChatRequest(**fields).model_dump_json(exclude_unset=True).encode()
+        request = ChatRequest(**chosen, messages=list(messages), stream=True)
     except ValidationError:
         raise UnexpectedError from None
+    return request.model_dump_json(exclude_unset=True).encode()
 
 
 async def _events(response: aiohttp.ClientResponse) -> AsyncGenerator[Queued | Text | Answer, None]:
@@ -243,7 +235,7 @@ async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
             content = await response.content.readline()
         except LineTooLong:
             # Longer than any line of the contract; the exception quotes it.
-            raise UnexpectedError(request_id=_printable_id(response.headers.get("X-Request-Id", ""))) from None
+            raise _unexpected(response.headers) from None
         if not content:
             return
         yield content
@@ -253,7 +245,7 @@ def _parse(content: bytes, headers: Mapping[str, str]) -> _Line:
     try:
         return _LINE.validate_json(content)
     except ValidationError:
-        raise UnexpectedError(request_id=_printable_id(headers.get("X-Request-Id", ""))) from None
+        raise _unexpected(headers) from None
 
 
 def _answer(last: ChatReply, text: str) -> Answer:
@@ -261,11 +253,6 @@ def _answer(last: ChatReply, text: str) -> Answer:
         text=text,
         dropped_messages=last.dropped_messages,
         is_cut=last.done_reason == "length",
-        calls_remaining=last.usage.calls_remaining,
-        resets_at=last.usage.resets_at,
-        prompt_tokens=last.usage.prompt_tokens,
-        completion_tokens=last.usage.completion_tokens,
-        warnings=tuple(last.warnings),
     )
 
 
@@ -273,8 +260,12 @@ def _model_names(content: bytes, headers: Mapping[str, str]) -> list[str]:
     try:
         models = ModelList.model_validate_json(content)
     except ValidationError:
-        raise UnexpectedError(request_id=_printable_id(headers.get("X-Request-Id", ""))) from None
+        raise _unexpected(headers) from None
     return [card.id for card in models.data]
+
+
+def _unexpected(headers: Mapping[str, str]) -> UnexpectedError:
+    return UnexpectedError(request_id=_printable_id(headers.get("X-Request-Id", "")))
 
 
 def _refusal(status: int, headers: Mapping[str, str], content: bytes) -> RefusedError:

@@ -77,7 +77,10 @@ class Questions:
 
         async def find_quote() -> NewMessage | None:
             quote = await quoted(message, self._conversations, key=venue.conversation_key)
-            return await self._usable(quote, message.author, message.channel)
+            if quote is None:
+                return None
+            await self._require_no_token(quote.text, message.author, message.channel)
+            return quote.as_message()
 
         start = await thread_start(message.channel, self._conversations, asked_id=message.id)
         return Question(text=whole, start=start, find_quote=find_quote)
@@ -90,13 +93,13 @@ class Questions:
         *,
         quote: Quote | None = None,
     ) -> Question:
-        """Put together what a command says. Raises a `RefusedError`, or `StorageError`."""
+        """Put together what a command says. A `quote` is taken as it is. Raises a `RefusedError`, or `StorageError`."""
         user, channel = interaction.user, interaction.channel
         whole = await self._with_files(text, files)
         await self._require_no_token(whole, user, channel)
 
         async def find_quote() -> NewMessage | None:
-            return await self._usable(quote, user, channel)
+            return None if quote is None else quote.as_message()
 
         start = await thread_start(channel, self._conversations)
         return Question(text=whole, start=start, find_quote=find_quote)
@@ -107,13 +110,6 @@ class Questions:
         if not whole.strip():
             raise NotAQuestionError
         return whole
-
-    async def _usable(self, quote: Quote | None, user: discord.abc.User, channel: object) -> NewMessage | None:
-        """Return a quote as a message of the conversation. Raises `LeakedTokenError` when it holds a live token."""
-        if quote is None:
-            return None
-        await self._require_no_token(quote.text, user, channel)
-        return quote.as_message()
 
     async def _require_no_token(
         self, text: str, user: discord.abc.User, channel: object, *, message: discord.Message | None = None

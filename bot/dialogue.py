@@ -45,7 +45,10 @@ class Venue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One request to the model, charged to `tenant` for `person`; `dropped` leading messages are not in it."""
+    """One request to the model, charged to `tenant` for `person`.
+
+    `dropped` leading messages of the conversation are not in it; `prefix` is what the reply goes on from.
+    """
 
     messages: list[ChatMessage]
     tenant: str
@@ -53,6 +56,7 @@ class Request:
     options: SamplingFields
     model: str | None
     dropped: int
+    prefix: str = ""
 
 
 def channel_key(channel_id: int) -> str:

@@ -173,14 +173,14 @@ class LiveReply:
     async def take_view_away(self) -> None:
         """Take the buttons away from the finished reply, when the pacer has a turn. Raises one of `NETWORK_ERRORS`."""
         await self._pacer.turn_to_edit(self._screen.pacing_key)
-        await self._standing.settle(self._standing.without_buttons())
+        await self._standing.take_buttons_away()
 
     async def _leave(self, view: discord.ui.View | None) -> None:
         with _logged("what stands of a refused reply"):
             if self._takes_over:
                 await self._standing.put_back(view=view)
             else:
-                await self._standing.settle(self._standing.without_buttons())
+                await self._standing.take_buttons_away()
 
     async def _settle(self, blocks: Sequence[Block], view: discord.ui.View | None) -> None:
         views = [None] * (len(blocks) - 1) + [view]

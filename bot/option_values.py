@@ -16,7 +16,6 @@ from bot.profiles import MODEL
 from bot.speakers import clean_text
 
 STOP = "stop"
-NUM_CTX = "num_ctx"
 
 STOP_SEPARATOR = "|"
 MAX_STOP_CHARACTERS = 400
@@ -90,7 +89,7 @@ def number_bounds(*, context_tokens: int) -> dict[str, Bounds]:
     """Return the bounds of every numeric option in Discord, within those of the contract."""
     bounds = {name: contract_bounds(name) for name in DESCRIPTIONS if name not in (STOP, MODEL)}
     bounds["num_predict"] = Bounds(kind=int, minimum=1, maximum=MAX_REPLY_TOKENS)
-    bounds[NUM_CTX] = Bounds(kind=int, minimum=MIN_CONTEXT_TOKENS, maximum=context_tokens)
+    bounds["num_ctx"] = Bounds(kind=int, minimum=MIN_CONTEXT_TOKENS, maximum=context_tokens)
     bounds["seed"] = Bounds(kind=int, minimum=-MAX_DISCORD_INTEGER, maximum=MAX_DISCORD_INTEGER)
     return bounds
 

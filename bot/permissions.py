@@ -14,14 +14,21 @@ MANAGE_CHANNELS = "Manage Channels"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgeGate:
-    """Where the model may answer: an adult one in age-restricted channels, and in DMs when `allows_dms`."""
+    """Where the model may answer: an adult one in age-restricted channels, and in DMs when `allows_dms`.
+
+    Discord itself keeps DMs from nobody.
+    """
 
     is_mature: bool
     allows_dms: bool
 
     def require(self, channel: object) -> None:
-        """Raise `NotAgeRestrictedError` where the model may not answer."""
-        require_suitable(channel, is_mature=self.is_mature, allows_dms=self.allows_dms)
+        """Raise `NotAgeRestrictedError` where the model may not answer; threads follow their parent channel."""
+        if not self.is_mature or (self.allows_dms and isinstance(channel, discord.DMChannel)):
+            return
+        is_nsfw = getattr(channel, "is_nsfw", None)
+        if is_nsfw is None or not is_nsfw():
+            raise NotAgeRestrictedError
 
 
 def may_manage_server(interaction: discord.Interaction[Any]) -> bool:
@@ -67,15 +74,3 @@ def require_manage_channels(interaction: discord.Interaction[Any]) -> None:
     """Raise `NotPermittedError` unless the person may manage this channel; in a DM everybody may."""
     if not may_manage_channels(interaction):
         raise NotPermittedError(permission=MANAGE_CHANNELS)
-
-
-def require_suitable(channel: object, *, is_mature: bool, allows_dms: bool = False) -> None:
-    """Raise `NotAgeRestrictedError` where an adult model may not answer; threads follow their parent channel.
-
-    `allows_dms` lets it answer in DMs, which Discord keeps from nobody.
-    """
-    if not is_mature or (allows_dms and isinstance(channel, discord.DMChannel)):
-        return
-    is_nsfw = getattr(channel, "is_nsfw", None)
-    if is_nsfw is None or not is_nsfw():
-        raise NotAgeRestrictedError

@@ -1,7 +1,7 @@
 """Text from people, made fit to be kept and sent: display names, messages, mentions inside them.
 
 Owns: cleaning. Does not own: forged control tokens of a model (`generation/` neutralises those), or what the bot
-posts (`splitting.py`, and nobody is ever pinged: `delivery.py`).
+posts (`layout.py`, and nobody is ever pinged: `screens/`).
 """
 
 import re

@@ -94,10 +94,6 @@ class Standing:
         noted = with_note(last.content, note) if note else None
         return [*others, Part(content=last.content if noted is None else noted, view=view, file=last.file)]
 
-    def without_buttons(self) -> list[Part]:
-        """Return what stands, without its buttons."""
-        return [Part(content=slot.part.content, file=slot.part.file) for slot in self._slots]
-
     def first_change(self, parts: Sequence[Part]) -> Change | None:
         """Return the first request on the way to `parts`; None when they stand.
 
@@ -154,6 +150,11 @@ class Standing:
             await self._make_surely(change)
         self._give_up_from(len(parts))
 
+    async def take_buttons_away(self) -> None:
+        """Take the buttons away from what stands, and leave what is out of reach. Raises one of `NETWORK_ERRORS`."""
+        while (change := self.first_change(self._without_buttons())) is not None:
+            await self._make_surely(change)
+
     async def clear(self) -> None:
         """Delete all messages."""
         self._give_up_from(0)
@@ -186,6 +187,9 @@ class Standing:
             PostedPart(discord_message_id=slot.message_id, channel_id=slot.channel_id, characters=block.characters)
             for slot, block in zip(self._slots, blocks, strict=False)
         )
+
+    def _without_buttons(self) -> list[Part]:
+        return [Part(content=slot.part.content, file=slot.part.file) for slot in self._slots]
 
     def _give_up_from(self, index: int) -> None:
         self._surplus += self._slots[index:]

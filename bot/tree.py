@@ -22,7 +22,7 @@ from bot.texts import refusals
 logger = logging.getLogger(__name__)
 
 _CHANGED = (app_commands.CommandNotFound, app_commands.CommandSignatureMismatch, app_commands.TransformerError)
-
+"""What is raised while Discord, or a client, still knows the commands of another version."""
 
 _ANYWHERE = frozenset({"forget"})
 """Commands that work wherever they are used, because people may always have their words deleted."""

@@ -46,7 +46,6 @@ class Turn(ABC):
         self.venue = venue
         self.asker = asker
         self.question_message_id = question_message_id
-        self.prefix = ""
 
     @property
     def owner_id(self) -> int:
@@ -199,9 +198,9 @@ class ContinuedTurn(RevisedTurn):
     async def request(self) -> Request:
         """Ask for the rest: a last message by the assistant is continued."""
         await self._require_fit()
-        self.prefix = self.posted.text
-        rest = [ChatMessage(role="assistant", content=self.prefix)]
-        return await self.dialogue.request(self.venue, self.asker, rest, until_id=self.posted.reply_id)
+        rest = [ChatMessage(role="assistant", content=self.posted.text)]
+        request = await self.dialogue.request(self.venue, self.asker, rest, until_id=self.posted.reply_id)
+        return replace(request, prefix=self.posted.text)
 
 
 def shown_parts(posted: PostedReply) -> list[ShownPart]:

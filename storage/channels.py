@@ -95,11 +95,9 @@ class ChannelSettings:
 
     async def delete_channel(self, channel_id: int) -> bool:
         """Forget what was chosen for a channel; says whether anything was."""
-        return await self._delete(channel_settings.c.channel_id == channel_id) > 0
-
-    async def delete_guild(self, guild_id: int) -> int:
-        """Forget what was chosen for the channels of a server; returns for how many."""
-        return await self._delete(channel_settings.c.guild_id == guild_id)
+        statement = delete(channel_settings).where(channel_settings.c.channel_id == channel_id)
+        async with self._database.writing() as connection:
+            return (await connection.execute(statement)).rowcount > 0
 
     async def _put(
         self,
@@ -121,10 +119,6 @@ class ChannelSettings:
             changed = await connection.execute(statement)
             await _drop_if_empty(connection, channel_id)
         return changed.rowcount > 0
-
-    async def _delete(self, which: ColumnElement[bool]) -> int:
-        async with self._database.writing() as connection:
-            return (await connection.execute(delete(channel_settings).where(which))).rowcount
 
 
 async def _drop_if_empty(connection: LentConnection, channel_id: int) -> None:

@@ -6,7 +6,7 @@ Does not own: the counting (`ledger.py`), or which limit holds for somebody with
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import ColumnElement, delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from storage.clock import Clock
 from storage.counts import check_count
@@ -69,12 +69,10 @@ class PersonLimits:
 
     async def clear(self, guild_id: int, *, role_id: int | None = None) -> bool:
         """Take a limit away; says whether there was one."""
-        wanted = _EVERYONE if role_id is None else role_id
-        return await self._delete(person_limits.c.guild_id == guild_id, person_limits.c.role_id == wanted) > 0
-
-    async def delete_guild(self, guild_id: int) -> int:
-        """Take all limits of a server away; returns how many."""
-        return await self._delete(person_limits.c.guild_id == guild_id)
+        limits, role = person_limits.c, _EVERYONE if role_id is None else role_id
+        statement = delete(person_limits).where(limits.guild_id == guild_id, limits.role_id == role)
+        async with self._database.writing() as connection:
+            return (await connection.execute(statement)).rowcount > 0
 
     async def list(self, guild_id: int) -> _PersonLimits:
         """Return a server's limits: the one for everyone first, then by role."""
@@ -83,7 +81,3 @@ class PersonLimits:
         async with self._database.reading() as connection:
             rows = (await connection.execute(query)).all()
         return [PersonLimit(role_id=row.role_id or None, daily_calls=row.daily_calls) for row in rows]
-
-    async def _delete(self, *which: ColumnElement[bool]) -> int:
-        async with self._database.writing() as connection:
-            return (await connection.execute(delete(person_limits).where(*which))).rowcount

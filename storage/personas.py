@@ -69,11 +69,6 @@ class Personas:
         async with self._database.writing() as connection:
             return (await connection.execute(delete(personas).where(*_is_named(guild_id, name)))).rowcount > 0
 
-    async def delete_guild(self, guild_id: int) -> int:
-        """Forget the personas of a server; returns how many."""
-        async with self._database.writing() as connection:
-            return (await connection.execute(delete(personas).where(personas.c.guild_id == guild_id))).rowcount
-
     async def list(self, guild_id: int) -> _Personas:
         """Return a server's personas in the order of their names."""
         query = select(personas).where(personas.c.guild_id == guild_id)

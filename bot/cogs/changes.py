@@ -105,7 +105,10 @@ class Changes(commands.Cog):
     @commands.Cog.listener()
     async def on_guild_remove(self, guild: discord.Guild) -> None:
         """Forget the conversations of a server that the bot was removed from."""
-        messages = await self._conversations.clear_channels({each.id for each in (*guild.channels, *guild.threads)})
+        channel_ids = {each.id for each in (*guild.channels, *guild.threads)}
+        for channel_id in channel_ids:
+            self._running.cancel_by_channel(channel_id)
+        messages = await self._conversations.clear_channels(channel_ids)
         logger.info("removed from server %s, and with it %d messages", guild.id, messages)
 
 

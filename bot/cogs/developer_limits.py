@@ -11,6 +11,7 @@ from bot.permissions import may_manage_server, require_manage_server, require_se
 from bot.person_limits import PersonCalls
 from bot.speakers import clean_token_name
 from bot.splitting import split
+from bot.suggesting import fitting
 from bot.texts import limits as words
 from bot.tree import answer_alone
 from storage import errors as storage_errors
@@ -18,9 +19,6 @@ from storage.errors import StorageError
 from storage.person_limits import PersonLimit, PersonLimits
 
 MAX_DAILY_CALLS = 1_000_000
-
-MAX_SUGGESTIONS = 25
-"""https://discord.com/developers/docs/interactions/receiving-and-responding#interaction-response-object-autocomplete"""
 
 _MAX_ROLE_CHARACTERS = 100
 _ROLE = re.compile(r"(?:<@&)?([0-9]{1,20})>?")
@@ -98,8 +96,7 @@ class LimitCommands(app_commands.Group):
             limits = await self._limits.list(interaction.guild_id)
         except StorageError:
             return []
-        choices = [_choice(limit, interaction.guild) for limit in limits if limit.role_id is not None]
-        return [choice for choice in choices if typed.casefold() in choice.name.casefold()][:MAX_SUGGESTIONS]
+        return fitting((_choice(limit, interaction.guild) for limit in limits if limit.role_id is not None), typed)
 
     async def _find(self, guild: discord.Guild | None, guild_id: int, wanted: str) -> int:
         """Return the role with a limit that has that id, mention or name."""

@@ -13,6 +13,7 @@ from bot.errors import AmbiguousTokenError, BadTokenNameError, NoSuchTokenError,
 from bot.permissions import may_manage_server, require_manage_server
 from bot.speakers import clean_token_name
 from bot.splitting import split
+from bot.suggesting import fitting
 from bot.texts import confirming as confirming_words
 from bot.texts import tokens as words
 from bot.tree import answer_alone
@@ -25,9 +26,6 @@ logger = logging.getLogger(__name__)
 MAX_DAILY_CALLS = 1_000_000
 MAX_NAME_CHARACTERS = 32
 MAX_TOKEN_CHARACTERS = 64
-
-MAX_SUGGESTIONS = 25
-"""https://discord.com/developers/docs/interactions/receiving-and-responding#interaction-response-object-autocomplete"""
 
 _HOUR_SECONDS = 3600
 _GRACE_CHOICES = [
@@ -161,11 +159,8 @@ class TokenCommands(app_commands.Group):
             tokens = await self._tokens.list(guild_id=interaction.guild_id)
         except StorageError:
             return []
-        fitting = [token for token in tokens if typed.casefold() in f"{token.name} {token.id}".casefold()]
-        return [
-            app_commands.Choice(name=f"{token.name} ({token.id})"[:100], value=token.id)
-            for token in fitting[:MAX_SUGGESTIONS]
-        ]
+        choices = (app_commands.Choice(name=f"{token.name} ({token.id})"[:100], value=token.id) for token in tokens)
+        return fitting(choices, typed)
 
     async def _find(self, guild_id: int, wanted: str) -> ApiToken:
         """Return the server's active token with that id, else with that name."""

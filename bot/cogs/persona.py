@@ -29,6 +29,7 @@ from bot.profile_errors import (
 )
 from bot.profiles import Origin, Profile, Profiles, parent_id_of
 from bot.screens import NETWORK_ERRORS, NO_MENTIONS
+from bot.suggesting import fitting
 from bot.texts import personas as words
 from bot.tree import answer_alone
 from storage import errors as storage_errors
@@ -36,9 +37,6 @@ from storage import errors as storage_errors
 logger = logging.getLogger(__name__)
 
 MAX_PERSONAS_PER_SERVER = 50
-
-MAX_SUGGESTIONS = 25
-"""https://discord.com/developers/docs/interactions/application-commands#autocomplete"""
 
 READ_SECONDS = 1.5
 """A form cannot be deferred: it has to open within 3 s of the command, filled or not. Suggestions wait no longer."""
@@ -173,8 +171,7 @@ class Persona(commands.Cog):
                 saved = await self._personas.list(interaction.guild_id)
         except (storage_errors.StorageError, TimeoutError):
             return []
-        fitting = [each.name for each in saved if typed.casefold() in each.name.casefold()]
-        return [app_commands.Choice(name=name, value=name) for name in fitting[:MAX_SUGGESTIONS]]
+        return fitting((app_commands.Choice(name=each.name, value=each.name) for each in saved), typed)
 
     async def _profile(self, interaction: _Used) -> Profile:
         return await self._profiles.of(_channel_id(interaction), parent_id_of(interaction.channel))

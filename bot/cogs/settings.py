@@ -24,14 +24,12 @@ from bot.option_values import DESCRIPTIONS, checked, number_bounds, written
 from bot.permissions import may_manage_channels, require_manage_channels
 from bot.profile_errors import UnknownModelError, UnknownOptionError
 from bot.profiles import MODEL, Origin, Profile, Profiles, parent_id_of, taken_options
+from bot.suggesting import fitting
 from bot.texts import settings as words
 from bot.tree import answer_alone
 from storage.channels import ChannelProfile
 
 logger = logging.getLogger(__name__)
-
-MAX_SUGGESTIONS = 25
-"""https://discord.com/developers/docs/interactions/application-commands#autocomplete"""
 
 MAX_CHOICE_CHARACTERS = 100
 SUGGESTION_SECONDS = 2.0
@@ -163,8 +161,8 @@ class Settings(commands.Cog):
                 names = await self._api.models()
         except (RefusedError, TimeoutError):
             return []
-        fitting = [name for name in names if typed.casefold() in name.casefold() and len(name) <= MAX_CHOICE_CHARACTERS]
-        return [app_commands.Choice(name=name, value=name) for name in fitting[:MAX_SUGGESTIONS]]
+        short = (name for name in names if len(name) <= MAX_CHOICE_CHARACTERS)
+        return fitting((app_commands.Choice(name=name, value=name) for name in short), typed)
 
     def _report(self, profile: Profile) -> str:
         """Write every value, grouped by where it was set."""

@@ -240,6 +240,15 @@ class ButtonScreen(_TokenScreen):
         if not self._interaction.response.is_done():
             await self._interaction.response.defer()
 
+    async def send(self, part: Part) -> int:
+        """Show a new message; with the token of the press where the bot itself may not speak."""
+        try:
+            return await super().send(part)
+        except discord.Forbidden:
+            if self._is_private or self._is_old():
+                raise
+        return await self._answer(part)
+
     async def _answer(self, part: Part) -> int:
         message_id = await super()._answer(part)
         self._in_reach.add(message_id)

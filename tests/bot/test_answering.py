@@ -8,10 +8,12 @@ import pytest
 
 from bot.config import BotStores
 from bot.lanes import MAX_WAITING
+from bot.person_limits import person_tenant
 from bot.texts import refusals
 from storage.database import Database
 from tests.bot.conftest import StartBot, make_stores
-from tests.bot.scripted_api import Refusal, ScriptedApi
+from tests.bot.replying import locked, said
+from tests.bot.scripted_api import Refusal, ScriptedApi, Stream
 from tests.doubles.discord_server import DiscordServer
 
 
@@ -138,6 +140,26 @@ async def test_a_fault_of_ours_is_an_apology_and_a_log_line_without_content(
     assert await interaction.replied() == [refusals.unexpected(request_id="")]
     assert "StorageError" in caplog.text
     assert "swordfish" not in caplog.text
+
+
+async def test_a_turn_that_cannot_be_kept_is_a_sentence_and_the_persons_call_is_given_back(
+    server: DiscordServer, api: ScriptedApi, start_bot: StartBot, tmp_path: Path
+) -> None:
+    guild, ada = server.guild(), server.user("Ada")
+    channel = server.channel(guild)
+    database = await Database.open(f"sqlite:///{tmp_path / 'busy.db'}", busy_timeout_seconds=0.1)
+    stores = make_stores(database)
+    bot = await start_bot(stores=stores, person_daily_calls=5)
+    api.script.append(Stream(pieces=["All of it"], hold_after=1))
+    interaction = await server.slash(ada, channel, "chat", message="please")
+    await interaction.replied()
+    with locked(database):
+        api.release()
+        assert await interaction.replied(2) == ["All of it", refusals.unexpected(request_id="")]
+    await bot.stop()
+    assert await said(stores.conversations, channel) == []
+    assert (await stores.ledger.used_today(person_tenant(guild.id, ada.id), limit=5)).used == 0
+    await database.close()
 
 
 async def test_running_replies_finish_before_the_bot_stops_and_newcomers_are_told(

@@ -1,10 +1,12 @@
 """Places in line."""
 
 import asyncio
+from contextlib import ExitStack
+from time import monotonic
 
 import pytest
 
-from bot.errors import LaneFullError, ShuttingDownError
+from bot.errors import LaneFullError, ShuttingDownError, StoppedError
 from bot.lanes import Lanes
 
 
@@ -105,3 +107,47 @@ async def test_a_timeout_of_the_work_itself_is_not_taken_for_a_shutdown() -> Non
     with lanes.place("x") as place, pytest.raises(TimeoutError):
         async with place.turn():
             raise TimeoutError
+
+
+async def test_what_hangs_after_its_end_was_said_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.lanes.SECONDS_TO_SAY_SO", 0.01)
+    lanes = Lanes()
+
+    async def never_done() -> None:
+        with lanes.place("x"):
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(never_done())
+    await _settle()
+    await lanes.close(drain_seconds=0.01)
+    assert task.cancelled()
+    assert len(lanes) == 0
+
+
+async def test_places_are_told_as_they_move_and_no_more_when_the_turn_has_come() -> None:
+    lanes, told = Lanes(), {name: list[int]() for name in "abcd"}
+    with ExitStack() as first, ExitStack() as second, ExitStack() as others:
+        for name, holder in zip("abcd", (first, second, others, others), strict=True):
+            holder.enter_context(lanes.place("x", on_move=told[name].append))
+        second.close()
+        first.close()
+        assert told == {"a": [], "b": [1], "c": [2, 1], "d": [3, 2, 1]}
+
+
+async def test_an_end_is_said_once_and_holds_for_whatever_is_begun_afterwards() -> None:
+    lanes = Lanes()
+    with lanes.place("x") as place:
+        place.end(StoppedError())
+        place.end(ShuttingDownError())
+        for block in (place.turn(), place.interruptible()):
+            with pytest.raises(StoppedError):
+                await block.__aenter__()
+
+
+async def test_the_mean_of_turns_follows_the_newest() -> None:
+    lanes = Lanes()
+    assert lanes.mean_turn_seconds is None
+    lanes.note_turn(monotonic() - 10)
+    assert lanes.mean_turn_seconds == pytest.approx(10, abs=1)
+    lanes.note_turn(monotonic() - 20)
+    assert lanes.mean_turn_seconds == pytest.approx(12, abs=1)

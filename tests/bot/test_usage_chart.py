@@ -241,8 +241,9 @@ def test_a_further_font_is_used_where_it_has_a_letter_that_is_missing() -> None:
     assert lettering.drawable(only_in_stix) == only_in_stix
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.lists(st.text(st.characters(codec=None), max_size=40), max_size=3))
+# A picture takes long and a name does not: few pictures, of many names.
+@settings(max_examples=12, deadline=None)
+@given(st.lists(st.text(st.characters(codec=None), max_size=40), max_size=MOST_SERIES))
 def test_any_name_is_drawn_without_a_warning(names: list[str]) -> None:
     # Warnings are errors here, and matplotlib warns of every letter that it lacks.
     series = [used(name, days=2) for name in names]

@@ -36,7 +36,6 @@ async def test_a_channel_nobody_has_set_has_no_profile(channels: ChannelSettings
     assert not await channels.clear_persona(CHANNEL)
     assert not await channels.reset_options(CHANNEL)
     assert not await channels.delete_channel(CHANNEL)
-    assert await channels.delete_guild(GUILD) == 0
 
 
 async def test_a_persona_comes_back_as_it_was_set(channels: ChannelSettings) -> None:
@@ -121,12 +120,11 @@ async def test_an_unusable_persona_name_is_refused_and_changes_nothing(channels:
     assert await channels.get(CHANNEL) is None
 
 
-async def test_a_deleted_channel_and_a_left_server_are_forgotten(channels: ChannelSettings) -> None:
-    for channel, guild_id in ((1, 10), (2, 10), (3, 20), (4, None)):
+async def test_a_deleted_channel_is_forgotten_and_no_other(channels: ChannelSettings) -> None:
+    for channel, guild_id in ((1, 10), (2, 10), (3, None)):
         await channels.set_persona(channel, guild_id=guild_id, text="Pirate.", changed_by=ADMIN)
     assert await channels.delete_channel(1)
-    assert await channels.delete_guild(10) == 1
-    assert [await channels.get(channel) is not None for channel in (1, 2, 3, 4)] == [False, False, True, True]
+    assert [await channels.get(channel) is not None for channel in (1, 2, 3)] == [False, True, True]
 
 
 async def test_simultaneous_changes_of_persona_and_options_both_stay(channels: ChannelSettings) -> None:

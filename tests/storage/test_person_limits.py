@@ -53,15 +53,6 @@ async def test_clearing_takes_one_limit_away(limits: PersonLimits) -> None:
     assert await limits.list(GUILD) == [PersonLimit(role_id=80, daily_calls=5)]
 
 
-async def test_a_left_server_is_forgotten(limits: PersonLimits) -> None:
-    for guild_id in (1, 2):
-        for role_id in (None, 70):
-            await limits.set(guild_id, 5, role_id=role_id, changed_by=ADMIN)
-    assert await limits.delete_guild(1) == 2
-    assert await limits.list(1) == []
-    assert len(await limits.list(2)) == 2
-
-
 async def test_a_server_sets_no_more_limits_than_it_may_and_may_still_change_them(limits: PersonLimits) -> None:
     outcomes = await asyncio.gather(
         *(limits.set(GUILD, 5, role_id=role, changed_by=ADMIN) for role in range(1, 41)), return_exceptions=True

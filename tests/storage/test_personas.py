@@ -99,8 +99,6 @@ async def test_deleting_touches_only_that_persona_of_that_server(personas: Perso
     assert await personas.delete(1, "A")
     assert not await personas.delete(1, "A")
     assert (await names(personas, 1), await names(personas, 2)) == (["b"], ["a", "b"])
-    assert await personas.delete_guild(2) == 2
-    assert (await names(personas, 1), await names(personas, 2)) == (["b"], [])
 
 
 @pytest.mark.parametrize("name", ["", "  ", "x" * 33, "a\nb", "a\0", "\ud800"])

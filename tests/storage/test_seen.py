@@ -137,7 +137,7 @@ def test_conversations_are_what_people_can_see(tmp_path: Path) -> None:
         kept = Conversations(database, clock=ManualClock(datetime(2026, 11, 20, tzinfo=UTC)))
 
         # No shrinking: it would outlast the time a test may take, and so few actions can be read as they are.
-        @settings(max_examples=80, deadline=None, phases=[Phase.reuse, Phase.generate])
+        @settings(max_examples=30, deadline=None, phases=[Phase.reuse, Phase.generate])
         @given(st.lists(action, max_size=15))
         def check(actions: list[tuple[str, *tuple[object, ...]]]) -> None:
             runner.run(play(kept, ids, actions))

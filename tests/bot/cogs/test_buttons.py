@@ -305,16 +305,22 @@ async def test_a_private_reply_that_is_out_of_reach_is_left_as_it_is_and_not_sho
 ) -> None:
     channel, ada = server.channel(server.guild()), server.user("Ada")
     dm = server.dm(ada)
-    bot = await start_bot()
+    await start_bot()
     old = await server.slash(ada, channel, "chat", message="Long ago", private=True)
     await old.replied()
     old.expire()
     new = await server.slash(ada, channel, "chat", message="Now", private=True)
     await new.replied()
-    await bot.stop()
-    assert [message.content for message in (*old.replies, *new.replies)] == ["You said: Long ago", "You said: Now"]
+    await server.changes.until(
+        lambda: server.state.count("PATCH /webhooks/{application}/{token}/messages/{message}", status=401) == 1,
+        "the old one is out of reach",
+    )
+    third = await server.slash(ada, channel, "chat", message="Still here", private=True)
+    await third.replied()
+    await has_buttons(server, new.replies[0])
+    assert [message.content for message in old.replies] == ["You said: Long ago"]
     assert dm.own_messages(server.bot) == []
-    assert list(new.replies[0].buttons) == ["Regenerate"]
+    assert list(third.replies[0].buttons) == ["Regenerate"]
 
 
 async def _posted(server: DiscordServer, channel: Channel, count: int) -> list[Message]:

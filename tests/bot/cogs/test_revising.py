@@ -33,6 +33,13 @@ async def _replied(
     return await finished(server, channel, count)
 
 
+async def _stands(server: DiscordServer, channel: Channel, text: str) -> None:
+    """Wait until the bot's messages in a channel are those of one text."""
+    await server.changes.until(
+        lambda: [each.content for each in channel.own_messages(server.bot)] == split(text), "the reply stands"
+    )
+
+
 # Regenerate -------------------------------------------------------------------------------------------------------
 
 
@@ -92,9 +99,7 @@ async def test_a_reply_made_anew_takes_the_messages_it_needs(
     first = channel.own_messages(server.bot)[0]
     api.script.append(after)
     await server.press(ada, message, message.custom_id("Regenerate"))
-    await server.changes.until(
-        lambda: [each.content for each in channel.own_messages(server.bot)] == split(after), "the new reply stands"
-    )
+    await _stands(server, channel, after)
     shown = channel.own_messages(server.bot)
     assert shown[0] is first
     await has_buttons(server, shown[-1], "Regenerate")
@@ -117,9 +122,7 @@ async def test_a_reply_can_be_made_anew_again_and_again(
     for text in ("Second", LONG_TEXT[::-1], "Fourth"):
         api.script.append(text)
         await server.press(ada, message, message.custom_id("Regenerate"))
-        await server.changes.until(
-            lambda text=text: [each.content for each in channel.own_messages(server.bot)] == split(text), "it stands"
-        )
+        await _stands(server, channel, text)
         message = channel.own_messages(server.bot)[-1]
         await has_buttons(server, message, "Regenerate")
     assert await said(stores.conversations, channel) == ["Ada: Tell me", "Fourth"]
@@ -338,6 +341,19 @@ async def test_the_limit_of_the_person_who_presses_holds(
     await shows(server, message, "You said: Tell me")
     for user in (ada, moderator):
         assert (await stores.ledger.used_today(person_tenant(guild.id, user.id), limit=1)).used == 1
+
+
+async def test_an_adult_models_reply_is_made_anew_in_age_restricted_channels_only(
+    server: DiscordServer, api: ScriptedApi, start_bot: StartBot
+) -> None:
+    channel, ada = server.channel(server.guild()), server.user("Ada")
+    harmless = await start_bot()
+    message = await _replied(server, api, channel, ada)
+    await harmless.stop()
+    await start_bot(mature=True)
+    pressed = await server.press(ada, message, message.custom_id("Regenerate"))
+    assert await pressed.replied() == [refusals.not_age_restricted()]
+    assert (message.content, len(api.asked)) == ("First try", 1)
 
 
 @pytest.mark.parametrize("deleted", ["question", "reply"])
