@@ -111,7 +111,9 @@ class ParleyBot(commands.Bot):
         await self._add_developer()
         await self.add_cog(persona.Persona(self.stores, self._profiles, self._leaks))
         await self.add_cog(presence.Presence(self, self.stores.notes, gate=self.gate))
-        await self.add_cog(settings.Settings(self.config, self.stores, self._profiles, self._api))
+        await self.add_cog(
+            settings.Settings(self.config, self.stores, self._profiles, api=self._api, leaks=self._leaks)
+        )
         if self.config.mature:
             for command in self.tree.get_commands():
                 command.nsfw = True

@@ -4,7 +4,7 @@ Owns: who may find a running reply, and the two ways to end one from outside. Do
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -74,8 +74,9 @@ class RunningReplies:
             if message_id in (each.question_message_id, *each.message_ids()):
                 each.withdraw()
 
-    def cancel_by_channel(self, channel_id: int) -> None:
-        """Withdraw the replies in a channel that was deleted."""
-        for each in tuple(self._running):
-            if each.channel_id == channel_id:
-                each.withdraw()
+    def cancel_by_channels(self, channel_ids: Collection[int]) -> list[Running]:
+        """Withdraw the replies in channels that were deleted; returns them, as one may still be kept at this moment."""
+        there = [each for each in self._running if each.channel_id in channel_ids]
+        for each in there:
+            each.withdraw()
+        return there

@@ -23,6 +23,7 @@ from storage.posted import (
     delete_messages,
     delete_posted,
     edit_question,
+    fetch_asker,
     fetch_last_reply,
     fetch_posted,
     link_reply,
@@ -52,8 +53,8 @@ class NewMessage:
 class StoredMessage:
     """A remembered message; `id` grows with the order of the conversation and is never used again.
 
-    `answers_id` is the user's message that a reply answers; when that is gone it is None, and `author_id` says who
-    asked. `is_cut` says that the reply stopped at its length limit.
+    `answers_id` is the user's message that a reply answers; when that is gone, and in a copy of a reply, it is None and
+    `author_id` says who asked. `is_cut` says that the reply stopped at its length limit.
     """
 
     id: int
@@ -278,7 +279,7 @@ async def _add(
         "conversation_key": key,
         "role": message.role,
         "content": message.content,
-        "author_id": message.author_id,
+        "author_id": await _author_of(connection, message),
         "discord_message_id": message.discord_message_id,
         "created_at": now,
         "answers_id": answers_id,
@@ -287,3 +288,10 @@ async def _add(
     statement = insert(conversation_messages).returning(conversation_messages.c.id)
     message_id: int = (await connection.execute(statement, values)).scalar_one()
     return message_id
+
+
+async def _author_of(connection: LentConnection, message: NewMessage) -> int | None:
+    """Return whose words a message holds: those of a copied reply are its asker's, also once the reply itself is gone."""
+    if message.author_id is not None or message.discord_message_id is None:
+        return message.author_id
+    return await fetch_asker(connection, message.discord_message_id)

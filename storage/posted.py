@@ -76,6 +76,15 @@ async def fetch_posted(connection: LentConnection, discord_message_id: int) -> P
     return None if reply_id is None else await _fetch_reply(connection, reply_id)
 
 
+async def fetch_asker(connection: LentConnection, discord_message_id: int) -> int | None:
+    """Return who asked for the reply that stands in a Discord message; None where no reply stands there."""
+    posted = posted_messages.c
+    asker_id: int | None = await connection.scalar(
+        select(posted.asker_id).where(posted.discord_message_id == discord_message_id)
+    )
+    return asker_id
+
+
 async def fetch_last_reply(connection: LentConnection, key: str) -> PostedReply | None:
     """Return the last message of a conversation if it is a reply that stands in Discord."""
     stored = conversation_messages.c

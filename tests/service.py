@@ -21,6 +21,7 @@ from storage.days import DayZone
 from storage.ledger import Ledger
 from storage.notes import Notes
 from storage.tokens import ApiToken, TokenStore
+from tests.new_database import url_of_new
 
 SERVICE_TOKEN = "service-token-of-the-tests"
 MODEL_NAME = "parley-demo"
@@ -86,7 +87,7 @@ async def running_service(
 ) -> AsyncIterator[Service]:
     """Run the service for the block, with one API token."""
     clock = clock or SystemClock()
-    database = await Database.open(f"sqlite:///{folder}/parley.db")
+    database = await Database.open(url_of_new(folder / "parley.db"))
     tokens = TokenStore(database, clock=clock)
     ledger = Ledger(database, zone=DayZone(zone), clock=clock)
     settings: dict[str, Any] = {

@@ -9,6 +9,7 @@ Does not own: how a change is brought into a conversation (`amending.py`).
 """
 
 import logging
+from collections.abc import Collection
 
 import discord
 from discord.ext import commands
@@ -96,8 +97,7 @@ class Changes(commands.Cog):
         await self._forget_channel(channel.id)
 
     async def _forget_channel(self, channel_id: int) -> None:
-        self._running.cancel_by_channel(channel_id)
-        messages = await self._conversations.clear_channels({channel_id})
+        messages = await self._forget_conversations({channel_id})
         await self._channels.delete_channel(channel_id)
         if messages:
             logger.info("channel %s is gone, and with it %d messages", channel_id, messages)
@@ -106,10 +106,16 @@ class Changes(commands.Cog):
     async def on_guild_remove(self, guild: discord.Guild) -> None:
         """Forget the conversations of a server that the bot was removed from."""
         channel_ids = {each.id for each in (*guild.channels, *guild.threads)}
-        for channel_id in channel_ids:
-            self._running.cancel_by_channel(channel_id)
-        messages = await self._conversations.clear_channels(channel_ids)
+        messages = await self._forget_conversations(channel_ids)
         logger.info("removed from server %s, and with it %d messages", guild.id, messages)
+
+    async def _forget_conversations(self, channel_ids: Collection[int]) -> int:
+        """Forget what was said in channels at once, and again what a reply brought back that was just being kept."""
+        withdrawn = self._running.cancel_by_channels(channel_ids)
+        messages = await self._conversations.clear_channels(channel_ids)
+        for each in withdrawn:
+            await each.ended.wait()
+        return messages + (await self._conversations.clear_channels(channel_ids) if withdrawn else 0)
 
 
 def _is_hidden(message: discord.Message, bot_id: int) -> bool:

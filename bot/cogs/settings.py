@@ -18,9 +18,10 @@ from bot.announcing import confirm
 from bot.api_client import ApiClient
 from bot.config import BotConfig, BotStores
 from bot.dialogue import REPLY_TOKENS
-from bot.errors import RefusedError
+from bot.errors import LeakedTokenError, RefusedError
+from bot.leaks import Leaks
 from bot.option_command import set_command
-from bot.option_values import DESCRIPTIONS, checked, number_bounds, written
+from bot.option_values import DESCRIPTIONS, STOP, checked, number_bounds, written
 from bot.permissions import may_manage_channels, require_manage_channels
 from bot.profile_errors import UnknownModelError, UnknownOptionError
 from bot.profiles import MODEL, Origin, Profile, Profiles, parent_id_of, taken_options
@@ -50,10 +51,13 @@ class Settings(commands.Cog):
         allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
     )
 
-    def __init__(self, config: BotConfig, stores: BotStores, profiles: Profiles, api: ApiClient) -> None:
+    def __init__(
+        self, config: BotConfig, stores: BotStores, profiles: Profiles, *, api: ApiClient, leaks: Leaks
+    ) -> None:
         self._channels = stores.channels
         self._profiles = profiles
         self._api = api
+        self._leaks = leaks
         self._bounds = number_bounds(context_tokens=config.context_tokens)
         self._defaults = SamplingFields(num_predict=REPLY_TOKENS, num_ctx=config.context_tokens)
         # What is set is read, changed and written again; two admins may do so at the same moment.
@@ -75,6 +79,8 @@ class Settings(commands.Cog):
             return
         options = checked({name: value for name, value in given.items() if name != MODEL}, self._bounds)
         await interaction.response.defer(ephemeral=True, thinking=True)
+        if await self._leaks.handle_text(given.get(STOP, ""), user=interaction.user, channel=interaction.channel):
+            raise LeakedTokenError
         if MODEL in given:
             await self._require_model(given[MODEL])
         async with self._changing:

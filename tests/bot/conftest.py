@@ -25,6 +25,7 @@ from storage.personas import Personas
 from storage.tokens import TokenStore
 from tests.bot.scripted_api import SERVICE_TOKEN, ScriptedApi
 from tests.doubles.discord_server import DiscordServer
+from tests.new_database import url_of_new
 
 DISCORD_TOKEN = "stand-in-token"
 SYSTEM_PROMPT = "You are Parley."
@@ -81,7 +82,7 @@ async def api() -> AsyncIterator[ScriptedApi]:
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    opened = await Database.open(f"sqlite:///{tmp_path / 'parley.db'}")
+    opened = await Database.open(url_of_new(tmp_path / "parley.db"))
     yield opened
     await opened.close()
 

@@ -9,10 +9,9 @@ from typing import Any
 import discord
 from discord.ext import commands
 
-from bot.addresses import aim_gateway, aim_rest
 from bot.client import intents
 from bot.pacing import Pacer
-from tests.bot.conftest import DISCORD_TOKEN
+from tests.bot.connected import connected
 from tests.doubles.discord_model import Channel, Interaction, Message, User
 from tests.doubles.discord_server import DiscordServer
 
@@ -104,17 +103,8 @@ def buttons(*custom_ids: str) -> discord.ui.View:
 @asynccontextmanager
 async def live_bot(server: DiscordServer) -> AsyncIterator[LiveBot]:
     """Keep a bot connected for the block, and fail if one of its listeners did."""
-    aim_rest(server.api_url)
-    async with LiveBot(server) as bot:
-        await bot.login(DISCORD_TOKEN)
-        await aim_gateway(bot, None)
-        connection = asyncio.create_task(bot.connect())
-        try:
-            await bot.wait_until_ready()
-            yield bot
-        finally:
-            await bot.close()
-            await asyncio.wait([connection])
+    async with connected(server, LiveBot(server)) as bot:
+        yield bot
     assert bot.faults == []
 
 

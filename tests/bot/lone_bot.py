@@ -8,11 +8,10 @@ from typing import Any
 import discord
 from discord.ext import commands
 
-from bot.addresses import aim_gateway, aim_rest
 from bot.client import intents
 from bot.permissions import AgeGate
 from bot.tree import ParleyTree
-from tests.bot.conftest import DISCORD_TOKEN
+from tests.bot.connected import connected
 from tests.doubles.discord_messages import Message
 from tests.doubles.discord_places import Channel, Guild
 from tests.doubles.discord_server import DiscordServer
@@ -81,17 +80,8 @@ async def lone_bot(
     server: DiscordServer, cogs: Cogs = lambda _: (), *, is_mature: bool = False
 ) -> AsyncIterator[LoneBot]:
     """Keep a bot connected for the block, and fail if one of its listeners did."""
-    aim_rest(server.api_url)
-    async with LoneBot(server, cogs, is_mature=is_mature) as bot:
-        await bot.login(DISCORD_TOKEN)
-        await aim_gateway(bot, None)
-        connection = asyncio.create_task(bot.connect())
-        try:
-            await bot.wait_until_ready()
-            yield bot
-        finally:
-            await bot.close()
-            await asyncio.wait([connection])
+    async with connected(server, LoneBot(server, cogs, is_mature=is_mature)) as bot:
+        yield bot
     assert bot.faults == []
 
 

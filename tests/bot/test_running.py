@@ -53,7 +53,7 @@ async def test_the_deletion_of_a_channel_ends_the_replies_there() -> None:
     replies, lanes = RunningReplies(), Lanes()
     with lanes.place("x") as here, lanes.place("y") as there:
         with replies.entry(_running(here, 11)), replies.entry(_running(there, 21, channel_id=2)):
-            replies.cancel_by_channel(1)
+            assert [each.channel_id for each in replies.cancel_by_channels({1})] == [1]
         await _is_ended_by(here, WithdrawnError)
         async with there.interruptible():
             pass

@@ -61,6 +61,15 @@ def ledger(database: Database, clock: ManualClock) -> Ledger:
     return Ledger(database, zone=DayZone("Europe/London"), clock=clock)
 
 
+@pytest.fixture(scope="package", autouse=True)
+def _only_new_objects_are_looked_at() -> Iterator[None]:
+    """Spare each collection below the objects of imports and of other tests: those take longer than most tests here."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
 def _nothing_stays_behind() -> Iterator[None]:
     """Fail a test that leaves a connection's thread running; the collection brings out unclosed connections."""

@@ -130,6 +130,18 @@ async def test_the_copy_of_a_reply_that_a_thread_began_with_goes_too(kept: Conve
     assert await contents(kept, "channel:101") == ["what did she ask?"]
 
 
+async def test_the_copy_of_a_reply_goes_also_when_the_reply_itself_was_gone_before(kept: Conversations) -> None:
+    await take_turn(kept, HERE, said(ANNA, "anna here"), "to anna", posted_at=101)
+    copy = NewMessage(role="assistant", content="to anna", discord_message_id=101)
+    quote = NewMessage(role="user", content="Parley: > to anna", discord_message_id=101)
+    await kept.append("channel:101", copy, said(BELA, "what did she ask?"))
+    await kept.append_turn(THERE, said(BELA, "and this?"), replied("to bela"), is_cut=False, before=[quote])
+    assert await kept.clear(HERE) == 2
+    assert await kept.forget_author(ANNA, key=None) == ForgottenWords(messages=2, conversations=2)
+    assert await contents(kept, "channel:101") == ["what did she ask?"]
+    assert await contents(kept, THERE) == ["and this?", "to bela"]
+
+
 async def test_replies_seeded_with_a_question_go_with_it(kept: Conversations) -> None:
     await kept.append(
         HERE, replied("welcome"), said(ANNA, "one"), replied("to one"), said(BELA, "two"), replied("to two")

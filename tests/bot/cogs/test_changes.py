@@ -19,6 +19,7 @@ from storage.conversations import Conversations, NewMessage
 from storage.errors import TokenRevokedError
 from storage.posted import PostedPart
 from tests.bot.lone_bot import LoneBot, joined_guild, lone_bot
+from tests.bot.replying import comes_to_say
 from tests.doubles.discord_messages import Message
 from tests.doubles.discord_people import User
 from tests.doubles.discord_places import Channel
@@ -310,6 +311,28 @@ async def test_what_was_said_in_a_deleted_channel_goes_with_its_settings(
     assert await _counts(stores, *gone) == [0, 0, 0]
     assert await stores.channels.get(place.id) is None
     assert await _counts(stores, *similar) == [1, 1, 1, 1]
+
+
+async def test_a_reply_kept_at_the_moment_its_channel_is_deleted_goes_too(
+    server: DiscordServer, bot: LoneBot, stores: BotStores, lanes: Lanes, running: RunningReplies
+) -> None:
+    channel, ada = server.channel(await joined_guild(server)), server.user("Ada")
+    question = await _asked(server, channel, ada, "question")
+    with lanes.place(channel_key(channel.id)) as place:
+        entry = Running(
+            place=place,
+            asker_id=ada.id,
+            channel_id=channel.id,
+            question_message_id=question.id,
+            message_ids=lambda: (),
+        )
+        with running.entry(entry):
+            writing = asyncio.create_task(_write_for_ever(place))
+            await server.delete_channel(channel)
+            with pytest.raises(WithdrawnError):
+                await asyncio.wait_for(writing, timeout=20)
+            await _turn(stores.conversations, question, "Yes.")
+    await comes_to_say(stores.conversations, channel, [])
 
 
 async def test_when_the_bot_is_removed_conversations_go_and_settings_stay(

@@ -249,6 +249,22 @@ async def test_the_words_are_in_none_of_the_databases_files_afterwards(
     assert b"of Bob of Bob" in data
 
 
+async def test_the_copy_of_a_reply_in_a_thread_goes_with_its_persons_words_whenever_the_reply_went(
+    server: DiscordServer, bot: LoneBot, stores: BotStores
+) -> None:
+    channel, ada, bob = server.channel(await joined_guild(server)), server.user("Ada"), server.user("Bob")
+    posted = await bot.says(channel, "You live in Rome.")
+    await _turn(stores, channel_key(channel.id), ada, "I live in Rome", posted.content, posted=posted)
+    thread = server.thread(channel, starter=posted)
+    copy = NewMessage(role="assistant", content=posted.content, discord_message_id=posted.id)
+    await stores.conversations.append(channel_key(thread.id), copy)
+    await _turn(stores, channel_key(thread.id), bob, "of Bob")
+    await _confirm(server, ada, await _forget(server, ada, channel, "here"))
+    assert await _kept(stores, channel_key(thread.id)) == [posted.content, "Bob: of Bob", "Yes."]
+    assert await _confirm(server, ada, await _forget(server, ada, channel, "everywhere")) == words.forgotten(messages=1)
+    assert await _kept(stores, channel_key(thread.id)) == ["Bob: of Bob", "Yes."]
+
+
 async def test_whoever_wrote_nothing_is_told_so(server: DiscordServer, bot: LoneBot) -> None:
     ada = server.user("Ada")
     dm = server.dm(ada)

@@ -282,6 +282,21 @@ async def test_changes_need_manage_channels_though_discord_let_them_through(
     assert await server.autocomplete(ada, channel, "settings set", "model", "") == []
 
 
+async def test_a_live_token_among_the_stop_texts_is_revoked_and_not_kept(
+    server: DiscordServer, stores: BotStores, start_bot: StartBot
+) -> None:
+    guild = server.guild()
+    admin, channel = server.admin(), server.channel(guild)
+    issued = await stores.tokens.create("app", guild_id=guild.id, created_by=admin.id, daily_calls=10)
+    await start_bot()
+    refused = await server.slash(admin, channel, "settings set", stop=f"User:|{issued.secret}", seed=1)
+    assert await refused.replied() == [refusals.token_leaked()]
+    assert refused.replies[0].is_ephemeral
+    assert await stores.tokens.find_live([issued.secret]) == []
+    assert await _options(stores, channel) == {}
+    assert channel.own_messages(server.bot) == []
+
+
 async def test_manage_channels_is_enough(server: DiscordServer, stores: BotStores, start_bot: StartBot) -> None:
     channel = server.channel(server.guild())
     manager = server.user("Max", permissions=MEMBER_PERMISSIONS | MANAGE_CHANNELS)
