@@ -171,6 +171,7 @@ class ParleyBot(commands.Bot):
                 self.stores.channels,
                 amending=Amending(self.stores.conversations, self.lanes),
                 running=self.answering.running,
+                retiring=self._retiring,
                 leaks=self._leaks,
                 max_attachment_bytes=self.config.max_attachment_bytes,
             )

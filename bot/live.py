@@ -253,6 +253,7 @@ class LiveReply:
         """Make a change; says whether it came through. One that was begun is never broken off half-way."""
         self._is_text_shown = self._is_text_shown or _now() >= self._text_at
         self._change = asyncio.create_task(self._standing.make(change))
+        self._change.add_done_callback(_take_note)
         try:
             await asyncio.shield(self._change)
         except (MessageGoneError, discord.Forbidden, discord.NotFound) as error:
@@ -289,6 +290,12 @@ def _logged(what: str) -> Iterator[None]:
         yield
     except NETWORK_ERRORS as error:
         logger.warning("%s stays as it is: %s", what, describe(error))
+
+
+def _take_note(task: asyncio.Task[None]) -> None:
+    """Look at how a change ended, in place of a painter that was cancelled meanwhile: `finish` makes it again."""
+    if not task.cancelled():
+        task.exception()
 
 
 async def _cancelled(task: asyncio.Task[None] | None) -> None:

@@ -291,7 +291,7 @@ async def _add(
 
 
 async def _author_of(connection: LentConnection, message: NewMessage) -> int | None:
-    """Return whose words a message holds: those of a copied reply are its asker's, also once the reply itself is gone."""
+    """Return whose words a message holds: those of a copied reply are its asker's, also once that reply is gone."""
     if message.author_id is not None or message.discord_message_id is None:
         return message.author_id
     return await fetch_asker(connection, message.discord_message_id)

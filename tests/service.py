@@ -16,7 +16,7 @@ from generation.abilities import LLAMA_CPP
 from generation.engine import Engine
 from storage.clock import Clock, SystemClock
 from storage.conversations import Conversations
-from storage.database import Database
+from storage.database import BUSY_TIMEOUT_SECONDS, Database
 from storage.days import DayZone
 from storage.ledger import Ledger
 from storage.notes import Notes
@@ -83,11 +83,12 @@ async def running_service(
     llm_balance: int | None = None,
     clock: Clock | None = None,
     zone: str = "Europe/London",
+    busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS,
     **config: Any,
 ) -> AsyncIterator[Service]:
     """Run the service for the block, with one API token."""
     clock = clock or SystemClock()
-    database = await Database.open(url_of_new(folder / "parley.db"))
+    database = await Database.open(url_of_new(folder / "parley.db"), busy_timeout_seconds=busy_timeout_seconds)
     tokens = TokenStore(database, clock=clock)
     ledger = Ledger(database, zone=DayZone(zone), clock=clock)
     settings: dict[str, Any] = {

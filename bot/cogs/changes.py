@@ -9,16 +9,18 @@ Does not own: how a change is brought into a conversation (`amending.py`).
 """
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import discord
 from discord.ext import commands
 
 from bot.amending import Amending
 from bot.attachments import joined, read_attachments
+from bot.dialogue import channel_key
 from bot.errors import RefusedError
 from bot.leaks import Leaks
 from bot.message_text import text_of
+from bot.retiring import Retiring
 from bot.running import RunningReplies
 from bot.speakers import spoken
 from storage.channels import ChannelSettings
@@ -38,6 +40,7 @@ class Changes(commands.Cog):
         *,
         amending: Amending,
         running: RunningReplies,
+        retiring: Retiring,
         leaks: Leaks,
         max_attachment_bytes: int,
     ) -> None:
@@ -46,6 +49,7 @@ class Changes(commands.Cog):
         self._channels = channels
         self._amending = amending
         self._running = running
+        self._retiring = retiring
         self._leaks = leaks
         self._max_attachment_bytes = max_attachment_bytes
 
@@ -60,7 +64,7 @@ class Changes(commands.Cog):
         is_unfit = _is_hidden(message, me.id) or await self._leaks.handle_message(message)
         said = "" if is_unfit else await self._read(message, me.id)
         content = spoken(message.author.display_name, said) if said.strip() else None
-        await self._amending.amend(payload.channel_id, {payload.message_id: content})
+        await self._amend(payload.channel_id, {payload.message_id: content})
 
     async def _read(self, message: discord.Message, bot_id: int) -> str:
         """Return what a question says, with those of its files that can still be read."""
@@ -84,7 +88,18 @@ class Changes(commands.Cog):
     async def _delete(self, channel_id: int, message_ids: set[int]) -> None:
         for message_id in message_ids:
             self._running.cancel_by_message(message_id)
-        await self._amending.amend(channel_id, dict.fromkeys(message_ids))
+        await self._amend(channel_id, dict.fromkeys(message_ids))
+
+    async def _amend(self, channel_id: int, changes: Mapping[int, str | None]) -> None:
+        """Bring changes into the conversation; a last reply that loses its question by them loses its buttons."""
+        key = channel_key(channel_id)
+        before = await self._conversations.last_reply(key)
+        await self._amending.amend(channel_id, changes)
+        if before is None or before.question_id is None:
+            return
+        after = await self._conversations.last_reply(key)
+        if after is not None and after.reply_id == before.reply_id and after.question_id is None:
+            self._retiring.retire(after)
 
     @commands.Cog.listener()
     async def on_raw_thread_delete(self, payload: discord.RawThreadDeleteEvent) -> None:

@@ -93,7 +93,7 @@ async def test_a_spent_balance_still_tells_the_days_calls(demo_engine: Engine, t
 
 
 async def test_a_call_is_given_back_once_the_database_is_free_again(demo_engine: Engine, tmp_path: Path) -> None:
-    async with running_service(demo_engine, tmp_path) as service:
+    async with running_service(demo_engine, tmp_path, busy_timeout_seconds=0.2) as service:
         allowance = service.app[keys.ALLOWANCE]
         asking = asyncio.create_task(service.post("/ai/chat", {**ENDLESS, "stream": False, "num_ctx": 1024}))
         await eventually(lambda: any(call.completion_tokens for call in allowance.open), within_seconds=20)

@@ -24,6 +24,8 @@ from storage.person_limits import PersonLimits
 from storage.personas import Personas
 from storage.tokens import TokenStore
 from tests.bot.scripted_api import SERVICE_TOKEN, ScriptedApi
+from tests.doubles.discord_people import User
+from tests.doubles.discord_places import Channel
 from tests.doubles.discord_server import DiscordServer
 from tests.new_database import url_of_new
 
@@ -72,6 +74,16 @@ async def server() -> AsyncIterator[DiscordServer]:
     async with DiscordServer(token=DISCORD_TOKEN) as running:
         yield running
         assert running.state.breaches == []
+
+
+@pytest.fixture
+def channel(server: DiscordServer) -> Channel:
+    return server.channel(server.guild())
+
+
+@pytest.fixture
+def ada(server: DiscordServer) -> User:
+    return server.user("Ada")
 
 
 @pytest.fixture

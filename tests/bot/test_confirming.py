@@ -93,16 +93,6 @@ def deed() -> Deed:
 
 
 @pytest.fixture
-def ada(server: DiscordServer) -> User:
-    return server.user("Ada")
-
-
-@pytest.fixture
-def channel(server: DiscordServer) -> Channel:
-    return server.channel(server.guild())
-
-
-@pytest.fixture
 async def bot(server: DiscordServer, deed: Deed, channel: Channel) -> AsyncIterator[SmallBot]:
     async with running_bot(server, deed, 60.0) as running:
         yield running

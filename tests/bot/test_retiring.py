@@ -61,24 +61,28 @@ async def test_nothing_is_kept_in_memory_of_replies_forms_and_places_in_line(
         assert (len(bot.lanes), len(bot.cached_messages)) == (0, 0)
 
 
+@pytest.mark.parametrize(("reach_seconds", "left"), [(600.0, []), (0.0, ["Regenerate"])])
 async def test_a_private_reply_is_remembered_for_as_long_as_it_can_be_reached(
-    server: DiscordServer, api: ScriptedApi, config: BotConfig, stores: BotStores, monkeypatch: pytest.MonkeyPatch
+    server: DiscordServer,
+    api: ScriptedApi,
+    config: BotConfig,
+    stores: BotStores,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    reach_seconds: float,
+    left: list[str],
 ) -> None:
-    channel, people = server.channel(server.guild()), [server.user(name) for name in ("Ada", "Bob")]
+    monkeypatch.setattr(retiring, "REACH_SECONDS", reach_seconds)
+    channel, ada = server.channel(server.guild()), server.user("Ada")
     async with _connected(server, config, stores) as bot:
-        shown = []
-        for reach_seconds, person in zip((0.0, 600.0), people, strict=True):
-            monkeypatch.setattr(retiring, "REACH_SECONDS", reach_seconds)
-            use = await server.slash(person, channel, "chat", message="Hello", private=True)
-            await use.replied()
-            await has_buttons(server, use.replies[0], "Regenerate")
+        uses = []
+        for _ in range(3):
+            uses.append(await server.slash(ada, channel, "chat", message="Hello", private=True))
+            await uses[-1].replied()
             await eventually(lambda: not len(bot.answering.running), within_seconds=5)
-            shown += use.replies
-        assert len(bot._retiring._private) == 1
-        for person in people:
-            await (await server.slash(person, channel, "chat", message="Again", private=True)).replied()
-        await has_buttons(server, shown[1])
-        assert list(shown[0].buttons) == ["Regenerate"]
+            assert len(bot._retiring._private) == 1
+        await eventually(lambda: not bot._retiring._tasks, within_seconds=5)
+    assert [list(use.replies[0].buttons) for use in uses] == [left, left, ["Regenerate"]]
 
 
 async def test_buttons_that_cannot_be_taken_away_are_no_harm(

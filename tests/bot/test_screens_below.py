@@ -34,16 +34,6 @@ LOUD = "@everyone <@1> <@&2> "
 
 
 @pytest.fixture
-def channel(server: DiscordServer) -> Channel:
-    return server.channel(server.guild())
-
-
-@pytest.fixture
-def ada(server: DiscordServer) -> User:
-    return server.user("Ada")
-
-
-@pytest.fixture
 async def bot(server: DiscordServer, channel: Channel, ada: User) -> AsyncIterator[LiveBot]:
     async with live_bot(server) as running:
         yield running

@@ -13,7 +13,9 @@ from bot.dialogue import channel_key, private_key
 from bot.errors import WithdrawnError
 from bot.lanes import Lanes, Place
 from bot.leaks import Leaks
+from bot.pacing import Pacer
 from bot.peoples_locales import PeoplesLocales
+from bot.retiring import Retiring
 from bot.running import Running, RunningReplies
 from storage.conversations import Conversations, NewMessage
 from storage.errors import TokenRevokedError
@@ -45,7 +47,10 @@ def running() -> RunningReplies:
 async def bot(
     server: DiscordServer, stores: BotStores, lanes: Lanes, running: RunningReplies
 ) -> AsyncIterator[LoneBot]:
+    retirings: list[Retiring] = []
+
     def cogs(client: LoneBot) -> Sequence[commands.Cog]:
+        retirings.append(Retiring(client, Pacer(), stores.conversations))
         amending = Amending(stores.conversations, lanes)
         changes = Changes(
             client,
@@ -53,6 +58,7 @@ async def bot(
             stores.channels,
             amending=amending,
             running=running,
+            retiring=retirings[0],
             leaks=Leaks(client, stores.tokens, PeoplesLocales()),
             max_attachment_bytes=1000,
         )
@@ -60,6 +66,7 @@ async def bot(
 
     async with lone_bot(server, cogs) as listening:
         yield listening
+        await retirings[0].close()
 
 
 async def _turn(
@@ -236,6 +243,25 @@ async def test_a_deleted_part_of_a_reply_goes_and_with_the_first_a_commands_ques
     await server.user_deletes(parts[0])
     await bot.catches_up()
     assert await _kept(conversations, dm) == []
+
+
+async def test_the_last_reply_loses_its_buttons_with_its_question_and_only_then(
+    server: DiscordServer, bot: LoneBot, conversations: Conversations
+) -> None:
+    channel, ada = server.channel(await joined_guild(server)), server.user("Ada")
+    earlier = await _asked(server, channel, ada, "earlier")
+    first = await bot.says(channel, "First")
+    await _turn(conversations, earlier, "First", first)
+    question = await _asked(server, channel, ada, "question")
+    posted = await bot.says(channel, "Reply")
+    await _turn(conversations, question, "Reply", posted)
+    await server.user_edits(question, f"{server.bot.mention} changed")
+    await server.user_deletes(earlier)
+    await bot.catches_up()
+    await server.user_deletes(question)
+    await server.changes.until(lambda: posted.edits == 1, "the last reply is edited once, to have no buttons")
+    assert await _kept(conversations, channel) == ["First", "Reply"]
+    assert (first.edits, posted.content) == (0, "Reply")
 
 
 async def test_messages_deleted_together_go_together(

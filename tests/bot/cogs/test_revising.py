@@ -166,22 +166,55 @@ async def test_a_reply_that_is_no_longer_the_last_is_not_made_anew(
     assert await said(stores.conversations, channel) == ["Ada: Tell me", "First try", "Ada: Tell me", "Newer"]
 
 
+@pytest.mark.parametrize("label", ["Regenerate", "Continue"])
 async def test_a_press_behind_a_newer_question_comes_too_late(
-    server: DiscordServer, api: ScriptedApi, stores: BotStores, start_bot: StartBot
+    server: DiscordServer, api: ScriptedApi, stores: BotStores, start_bot: StartBot, label: str
 ) -> None:
     channel, ada = server.channel(server.guild()), server.user("Ada")
     await start_bot()
-    older = await _replied(server, api, channel, ada)
+    older = await _replied(server, api, channel, ada, CUT)
     api.script.append(Stream(pieces=["Newer", " still"], hold_after=1))
     await server.user_says(channel, ada, "And now?", mentions_bot=True)
     await api.held()
-    pressed = await server.press(ada, older, older.custom_id("Regenerate"))
+    pressed = await server.press(ada, older, older.custom_id(label))
     await has_buttons(server, older, "Stop")
     api.release()
     assert await pressed.replied() == [replies.no_longer_applies()]
     await has_buttons(server, older)
-    assert older.content == "First try"
-    assert await said(stores.conversations, channel) == ["Ada: Tell me", "First try", "Ada: And now?", "Newer still"]
+    assert older.content == CUT.text
+    assert await said(stores.conversations, channel) == ["Ada: Tell me", CUT.text, "Ada: And now?", "Newer still"]
+
+
+async def test_a_reply_whose_question_was_deleted_is_not_made_anew(
+    server: DiscordServer, api: ScriptedApi, stores: BotStores, start_bot: StartBot
+) -> None:
+    channel, ada = server.channel(server.guild()), server.user("Ada")
+    await start_bot()
+    question = await server.user_says(channel, ada, "Tell me", mentions_bot=True)
+    message = await finished(server, channel)
+    await server.user_deletes(question)
+    await comes_to_say(stores.conversations, channel, ["You said: Tell me"])
+    pressed = await server.press(ada, message, message.custom_id("Regenerate"))
+    assert await pressed.replied() == [replies.no_longer_applies()]
+    await has_buttons(server, message)
+    assert (len(api.asked), message.content) == (1, "You said: Tell me")
+
+
+async def test_a_new_text_that_could_not_be_shown_is_not_taken_for_what_stands(
+    server: DiscordServer, api: ScriptedApi, stores: BotStores, start_bot: StartBot
+) -> None:
+    channel, ada = server.channel(server.guild()), server.user("Ada")
+    await start_bot()
+    message = await _replied(server, api, channel, ada)
+    api.script.append("Second try")
+    server.fail_next("PATCH /channels/{channel}/messages/{message}", 403)
+    await server.press(ada, message, message.custom_id("Regenerate"))
+    await comes_to_say(stores.conversations, channel, ["Ada: Tell me", "Second try"])
+    assert message.content == "First try"
+    assert await stores.conversations.find_posted(message.id) is None
+    pressed = await server.press(ada, message, message.custom_id("Regenerate"))
+    assert await pressed.replied() == [replies.no_longer_applies()]
+    await has_buttons(server, message)
 
 
 @pytest.mark.parametrize("command", ["reset", "forget"])
