@@ -41,7 +41,10 @@ _ERASE_PAUSE_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewMessage:
-    """A message to be remembered. The ids are Discord's, where the message has them."""
+    """A message to be remembered. The ids are Discord's, where the message has them.
+
+    A copy of a reply, known by a Discord message that the reply stands in, is its asker's where no author is given.
+    """
 
     role: Role
     content: str

@@ -1,6 +1,8 @@
 """How a reply that grows ends when it does not end well: refusals, deletions, faults of Discord, cancellation."""
 
 import asyncio
+import gc
+from typing import Any
 
 import discord
 import pytest
@@ -60,6 +62,24 @@ def test_a_refusal_in_the_middle_keeps_what_stands_without_buttons() -> None:
         assert screen.told == ["The model has stopped."]
 
     leap(scene())
+
+
+def test_a_change_that_fails_while_the_reply_is_finished_is_made_again_without_noise() -> None:
+    async def scene() -> list[dict[str, Any]]:
+        unheard: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: unheard.append(context))
+        screen = RecordingScreen()
+        screen.meet([OSError("lost")])
+        async with LiveReply(screen, Pacer(), max_messages=MAX_MESSAGES) as live:
+            live.write("Half a repl")
+            await asyncio.sleep(CALM_SECONDS + screen.latency_seconds / 2)
+            await live.finish("Half a reply.", view=None)
+        assert screen.contents == ["Half a reply."]
+        del live
+        gc.collect()
+        return unheard
+
+    assert leap(scene()) == []
 
 
 def test_a_refusal_puts_back_what_a_failed_change_may_have_made() -> None:

@@ -49,11 +49,12 @@ async def test_the_deletion_of_a_question_or_of_a_part_ends_that_reply_alone(*, 
                 pass
 
 
-async def test_the_deletion_of_a_channel_ends_the_replies_there() -> None:
+async def test_the_deletion_of_channels_ends_the_replies_there() -> None:
     replies, lanes = RunningReplies(), Lanes()
     with lanes.place("x") as here, lanes.place("y") as there:
-        with replies.entry(_running(here, 11)), replies.entry(_running(there, 21, channel_id=2)):
-            assert [each.channel_id for each in replies.cancel_by_channels({1})] == [1]
+        running = _running(here, 11)
+        with replies.entry(running), replies.entry(_running(there, 21, channel_id=2)):
+            assert replies.cancel_by_channels({1, 3}) == [running]
         await _is_ended_by(here, WithdrawnError)
         async with there.interruptible():
             pass

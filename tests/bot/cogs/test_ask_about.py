@@ -7,7 +7,7 @@ from bot.config import BotStores
 from bot.quoting import MAX_QUOTE_CHARACTERS
 from bot.texts import conversations, refusals
 from tests.bot.conftest import StartBot
-from tests.bot.replying import finished, has_buttons, said
+from tests.bot.replying import finished, has_buttons, said, stands
 from tests.bot.scripted_api import ScriptedApi, Stream
 from tests.doubles.discord_model import Channel, Interaction, Json, Message, User
 from tests.doubles.discord_server import DiscordServer
@@ -49,17 +49,17 @@ async def test_a_question_about_a_message_is_asked_with_it_in_the_channels_conve
     assert (question.author_id, question.discord_message_id) == (ada.id, None)
 
 
-async def test_a_question_about_the_bots_own_words_quotes_them_as_nobodys(
+async def test_a_question_about_the_bots_own_words_quotes_them_as_those_of_whoever_had_asked(
     server: DiscordServer, api: ScriptedApi, stores: BotStores, start_bot: StartBot
 ) -> None:
-    channel, ada = server.channel(server.guild()), server.user("Ada")
+    channel, ada, bob = server.channel(server.guild()), server.user("Ada"), server.user("Bob")
     await start_bot()
     await server.user_says(channel, ada, "Hello", mentions_bot=True)
     about = await finished(server, channel)
-    asked = await _ask(server, ada, channel, about, "Why?")
+    asked = await _ask(server, bob, channel, about, "Why?")
     assert await asked.replied() == ["You said: Why?"]
     quote = (await stores.conversations.read(f"channel:{channel.id}"))[2]
-    assert (quote.content, quote.author_id) == ("Parley: > You said: Hello", None)
+    assert (quote.content, quote.author_id) == ("Parley: > You said: Hello", ada.id)
 
 
 async def test_a_long_message_is_shortened(server: DiscordServer, api: ScriptedApi, start_bot: StartBot) -> None:
