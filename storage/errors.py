@@ -63,6 +63,14 @@ class TooManyLimitsError(TooManyError):
     """The server has set as many limits per person as it may."""
 
 
+class ChatNotFoundError(Exception):
+    """The asking tenant has no chat with this id; another one may."""
+
+
+class TooManyWebhooksError(TooManyError):
+    """So many of a tenant's webhooks wait, or were asked for within the last minute, that there is room for no more."""
+
+
 class AllowanceUsedError(Exception):
     """The day's calls are used; nothing was charged. `resets_at` is the UTC instant of the next day."""
 

@@ -30,6 +30,9 @@ MAX_CONVERSATION_KEY_LENGTH = 200
 MAX_NOTE_KEY_LENGTH = 64
 MAX_PERSONA_NAME_LENGTH = 32
 MAX_MODEL_NAME_LENGTH = 200
+MAX_CHAT_ID_LENGTH = 64
+MAX_WEBHOOK_ID_LENGTH = 64
+MAX_LEASE_LENGTH = 32
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -204,4 +207,57 @@ notes = Table(
     metadata,
     Column("key", String(MAX_NOTE_KEY_LENGTH), primary_key=True),
     Column("value", Text, nullable=False),
+)
+
+# `beginnings` counts how often the chat was begun anew: what was asked before must not be added after.
+chats = Table(
+    "chats",
+    metadata,
+    Column("id", String(MAX_CHAT_ID_LENGTH), primary_key=True),
+    Column("tenant_id", String(MAX_TENANT_ID_LENGTH), nullable=False, index=True),
+    Column("system_prompt", Text, nullable=False),
+    Column("beginnings", Integer, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("touched_at", UtcDateTime, nullable=False, index=True),
+)
+
+# A turn is one row, so that turns made at the same time stand one after the other. AUTOINCREMENT: an address that
+# names a turn never shows another one.
+chat_turns = Table(
+    "chat_turns",
+    metadata,
+    Column("id", AutoId, primary_key=True, autoincrement=True),
+    Column(
+        "chat_id", String(MAX_CHAT_ID_LENGTH), ForeignKey("chats.id", ondelete="CASCADE"), nullable=False, index=True
+    ),
+    Column("question", Text, nullable=False),
+    Column("reply", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# `body` is empty while the reply is being made. Whoever works on a row holds it under `lease` until `leased_until`.
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", String(MAX_WEBHOOK_ID_LENGTH), primary_key=True),
+    Column("tenant_id", String(MAX_TENANT_ID_LENGTH), nullable=False, index=True),
+    Column("url", Text, nullable=False),
+    Column("signing_key", LargeBinary(32), nullable=False),
+    Column("track_id", Text),
+    Column("body", Text),
+    Column("attempts", Integer, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False, index=True),
+    Column("next_attempt_at", UtcDateTime, nullable=False, index=True),
+    Column("leased_until", UtcDateTime),
+    Column("lease", String(MAX_LEASE_LENGTH)),
+    Column("delivered_at", UtcDateTime),
+    Column("given_up_at", UtcDateTime),
+)
+
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    Column("name", String(MAX_NOTE_KEY_LENGTH), primary_key=True),
+    Column("key", LargeBinary(32), nullable=False),
 )
