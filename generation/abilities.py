@@ -14,6 +14,7 @@ from generation.engine import SamplingOptions
 NEUTRAL: Final[Mapping[str, object]] = MappingProxyType({
     "top_k": 0, "top_p": 1.0, "min_p": 0.0, "typical_p": 1.0, "tfs_z": 1.0, "mirostat": 0, "repeat_penalty": 1.0,
     "presence_penalty": 0.0, "frequency_penalty": 0.0, "stop": (), "ignore_eos": False, "json_schema": None,
+    "adapter": None, "no_repeat_ngram_size": 0, "logprobs": None,
 })  # fmt: skip
 """The value with which an option does nothing, so that every engine can do it. Options that are not here (temperature,
 seed, max_tokens) have none, and those of Mirostat and of the penalties' window (`mirostat_tau`, `repeat_last_n`, …) do
@@ -39,17 +40,22 @@ _EVERYTHING: Final = frozenset(SamplingOptions.__dataclass_fields__)
 LLAMA_CPP: Final = Abilities(
     engine="llama.cpp",
     options=_EVERYTHING,
-    apart=(frozenset(("tfs_z", "json_schema")),),
+    apart=(
+        *(frozenset(("tfs_z", other)) for other in ("json_schema", "logprobs")),
+        *(frozenset(("no_repeat_ngram_size", other)) for other in ("mirostat", "json_schema", "logprobs")),
+    ),
     notes={
         "tfs_z": "below 1 each token is a request of its own; with top_k 0 or above 1,024 the 1,024 likeliest compete",
         "mirostat": "uses the temperature and itself alone; penalties and cuts have no effect with it",
         "json_schema": "with one space after commas and colons and no other white space",
+        "no_repeat_ngram_size": "above 0 each token is a request of its own, as with tfs_z",
     },
 )
 
 CTRANSFORMERS: Final = Abilities(
     engine="ctransformers",
-    options=_EVERYTHING,
+    # Its C functions have none for adapters, and the llama.cpp inside knows only those from before GGUF.
+    options=_EVERYTHING - {"adapter"},
     notes={
         "mirostat": "uses the temperature and itself alone; penalties and cuts have no effect with it",
         "json_schema": "with one space after commas and colons and no other white space",

@@ -10,7 +10,7 @@ Environment: https://huggingface.co/docs/transformers/chat_templating_writing
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import jinja2
 from jinja2.ext import loopcontrols
@@ -41,8 +41,8 @@ class ChatTemplate:
         except jinja2.TemplateError as error:
             raise TemplateFailedError from error
 
-    def render(self, messages: Sequence[Mapping[str, str]]) -> str:
-        """Render a conversation up to where the assistant begins to speak.
+    def render(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] | None = None) -> str:
+        """Render a conversation up to where the assistant begins to speak, and the tools it may call there.
 
         Raises `TemplateFailedError` when the template refuses, or cannot cope with, these messages.
         """
@@ -51,7 +51,7 @@ class ChatTemplate:
                 messages=messages,
                 add_generation_prompt=True,
                 enable_thinking=False,
-                tools=None,
+                tools=tools or None,
                 **self._names,
             )
         except (jinja2.TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:

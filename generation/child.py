@@ -30,7 +30,10 @@ CANNOT_LOAD = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildSettings:
-    """What the child is told. `context_tokens` is one slot's; `batch_tokens` 0 leaves it to the server."""
+    """What the child is told. `context_tokens` is one slot's; `batch_tokens` 0 leaves it to the server.
+
+    `adapter_paths` are LoRA files; a request names them by their place.
+    """
 
     model_path: str
     socket_path: str
@@ -41,6 +44,7 @@ class ChildSettings:
     batch_tokens: int
     cache_mib: int
     server_binary: str | None
+    adapter_paths: Sequence[str] = ()
 
     def to_line(self) -> bytes:
         """Write the one line that `main` reads."""
@@ -75,6 +79,7 @@ def _serve_packaged(settings: ChildSettings) -> NoReturn:
         params.n_batch = settings.batch_tokens
         params.n_ubatch = settings.batch_tokens
     params.cache_ram_mib = settings.cache_mib
+    params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(path, 0.0) for path in settings.adapter_paths]
     params.hostnames = [settings.socket_path]
     params.api_keys = [settings.api_key]
     params.use_jinja = True
@@ -124,6 +129,8 @@ def binary_command(binary: str, settings: ChildSettings, key_file: Path) -> Sequ
     command += ["--cache-ram", str(settings.cache_mib), "--log-verbosity", str(_LOG_WARNINGS)]
     if settings.batch_tokens:
         command += ["--batch-size", str(settings.batch_tokens), "--ubatch-size", str(settings.batch_tokens)]
+    for path in settings.adapter_paths:
+        command += ["--lora", path]
     return command
 
 

@@ -129,7 +129,7 @@ class ChildServer:
     async def _apply_template(self, request: web.Request) -> web.Response:
         body = await request.json()
         try:
-            prompt = self._template.render(body["messages"])
+            prompt = self._template.render(body["messages"], body.get("tools"))
         except TemplateFailedError:
             return _refuse("the chat template refuses these messages")
         # The tokenizer adds it, and some templates write it too.

@@ -21,7 +21,7 @@ class CTransformersEngine(ServedEngine):
     """A GGUF model of llama's architecture in ctransformers. Implements `generation.engine.Engine`."""
 
     def _check(self, header: GgufHeader) -> None:
-        check_ctransformers(header, self._served_config.model_path)
+        check_ctransformers(self._served_config, header)
 
     def _plan(self, header: GgufHeader, *, socket_path: Path, api_key: str) -> Launch:
         settings = plan_ctransformers_child(self._served_config, header, socket_path=socket_path, api_key=api_key)
@@ -31,7 +31,10 @@ class CTransformersEngine(ServedEngine):
         """Nothing more is needed: the child samples and constrains by itself."""
 
     async def _reply(self, prompt: Sequence[int], options: SamplingOptions) -> AsyncGenerator[Piece | Finished, None]:
-        body = completion_body(prompt, options, context_tokens=self._context_tokens) | {"tfs_z": options.tfs_z}
-        async with aclosing(stream_reply(self._client, tightened(body))) as events:
+        body = completion_body(prompt, options, context_tokens=self._context_tokens) | {
+            "tfs_z": options.tfs_z,
+            "no_repeat_ngram_size": options.no_repeat_ngram_size,
+        }
+        async with aclosing(stream_reply(self._client, tightened(body), alternatives=options.logprobs)) as events:
             async for event in events:
                 yield event

@@ -5,13 +5,13 @@ when a chat template refuses an order of roles. Does not own: the engine's HTTP 
 `Tokenizer`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
-from typing import Protocol
+from typing import Any, Protocol
 
 from generation.engine import Message
-from generation.errors import TemplateRefusedError
+from generation.errors import TemplateRefusedError, ToolsRefusedError
 from generation.neutralise import (
     ControlTexts,
     MarkedPrompt,
@@ -22,6 +22,7 @@ from generation.neutralise import (
     mark_outside,
     unmark,
 )
+from generation.tools import knows_tools, texts_of
 
 _BLANK_LINE = "\n\n"
 """Stands between messages that a template takes only as one."""
@@ -33,7 +34,7 @@ _GUARD = "\n"
 class Tokenizer(Protocol):
     """The model's template and vocabulary, as the engine offers them."""
 
-    async def render(self, messages: Sequence[Message]) -> str:
+    async def render(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()) -> str:
         """Apply the chat template, up to where the assistant speaks; the last message, if any, is not the assistant's.
 
         Raises `TemplateRefusedError` when it does not take these roles.
@@ -58,16 +59,19 @@ class PromptEncoder:
         self._tokenizer = tokenizer
         self._control_texts = control_texts
         self._separators = separators
+        self._knows_tools: bool | None = None
 
-    async def encode_chat(self, messages: Sequence[Message]) -> list[int]:
+    async def encode_chat(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()) -> list[int]:
         """Render and tokenize a conversation; control tokens written in contents stay text.
 
         A last message of the assistant is the beginning of its reply: the conversation before it is encoded as it was
         when the reply was begun, and the text follows, every blank kept, in tokens apart as when the model wrote it.
-        Raises `TemplateRefusedError`.
+        Raises `TemplateRefusedError`, `ToolsRefusedError`.
         """
+        if tools or any(map(_is_about_tools, messages)):
+            await self._require_tools(messages, tools)
         asked, begun = _split_begun(messages)
-        fragments = cut(await self._render(asked), self._control_texts)
+        fragments = cut(await self._render(asked, tools), self._control_texts)
         if begun:
             fragments += cut(all_from_people(begun), self._control_texts)
         return await self._encode(fragments, is_prompt=True)
@@ -76,20 +80,30 @@ class PromptEncoder:
         """Tokenize plain text."""
         return await self._encode(cut(all_from_people(text), self._control_texts), is_prompt=False)
 
-    async def _render(self, messages: Sequence[Message]) -> MarkedPrompt:
+    async def _require_tools(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> None:
+        """Refuse what the template would leave out in silence, and control tokens where contents cannot be marked."""
+        if self._knows_tools is None:
+            self._knows_tools = await knows_tools(self._tokenizer)
+        if not self._knows_tools:
+            raise ToolsRefusedError("this model's chat template knows no tools; leave out tools and their messages")
+        called = [message.tool_calls for message in messages]
+        if any(True for text in texts_of([tools, called]) for _ in self._control_texts.find(text)):
+            raise ToolsRefusedError("a text holds one of the model's control tokens; write it differently")
+
+    async def _render(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> MarkedPrompt:
         refusal: TemplateRefusedError | None = None
         for attempt in _role_orders(messages):
             try:
-                return await self._render_marked(attempt)
+                return await self._render_marked(attempt, tools)
             except TemplateRefusedError as error:
                 refusal = refusal or error
         raise refusal or TemplateRefusedError
 
-    async def _render_marked(self, messages: Sequence[Message]) -> MarkedPrompt:
+    async def _render_marked(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> MarkedPrompt:
         marks = choose_marks([message.content for message in messages])
-        prompt = unmark(await self._tokenizer.render(mark(messages, marks)), marks)
+        prompt = unmark(await self._tokenizer.render(mark(messages, marks), tools), marks)
         if prompt is None:
-            prompt = unmark(await self._tokenizer.render(mark_outside(messages, marks)), marks)
+            prompt = unmark(await self._tokenizer.render(mark_outside(messages, marks), tools), marks)
         if prompt is None:
             raise TemplateRefusedError("the template changes contents in a way that cannot be followed")
         return prompt
@@ -124,7 +138,7 @@ class PromptEncoder:
 def _split_begun(messages: Sequence[Message]) -> tuple[Sequence[Message], str]:
     """Take the reply that was begun off the end. Several messages of the assistant there are one."""
     end = len(messages)
-    while end and messages[end - 1].role == "assistant":
+    while end and messages[end - 1].role == "assistant" and not messages[end - 1].tool_calls:
         end -= 1
     return messages[:end], _BLANK_LINE.join(message.content for message in messages[end:])
 
@@ -154,12 +168,21 @@ def _role_orders(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
         yield _fold_system(messages)
 
 
+def _is_about_tools(message: Message) -> bool:
+    return message.role == "tool" or bool(message.tool_calls)
+
+
 def _merge_neighbours(messages: Sequence[Message]) -> list[Message]:
     """Join messages of one role that follow each other, with a blank line between."""
-    return [
-        Message(role, _BLANK_LINE.join(message.content for message in group))
-        for role, group in groupby(messages, key=lambda message: message.role)
-    ]
+    merged: list[Message] = []
+    for (role, is_about_tools), group in groupby(
+        messages, key=lambda message: (message.role, _is_about_tools(message))
+    ):
+        if is_about_tools:
+            merged += group
+        else:
+            merged.append(Message(role, _BLANK_LINE.join(message.content for message in group)))
+    return merged
 
 
 def _fold_system(messages: Sequence[Message]) -> list[Message]:

@@ -6,8 +6,9 @@ a token that might be one is forced once, and the server says whether it ended t
 Owns: the question and the memory of its answers. Does not own: who needs to know (`stepping.py`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
+from typing import Any
 
 from generation.client import EngineClient
 from generation.errors import EngineUnavailableError
@@ -32,12 +33,17 @@ class EndTokens:
         }
         self._answers: dict[int, bool] = {}
 
-    async def contains(self, token: int, *, client: EngineClient, prompt: Sequence[int]) -> bool:
-        """Say whether the token ends a reply; `prompt` is what the slot has computed, so that the question is cheap."""
+    async def contains(
+        self, token: int, *, client: EngineClient, prompt: Sequence[int], chosen: Mapping[str, Any]
+    ) -> bool:
+        """Say whether the token ends a reply; `prompt` is what the slot has computed, so that the question is cheap.
+
+        `chosen` is what the slot's requests add for their LoRA adapter.
+        """
         if token not in self._suspects:
             return False
         if token not in self._answers:
-            self._answers[token] = await _ask(token, client, prompt)
+            self._answers[token] = await _ask(token, client, prompt, chosen)
         return self._answers[token]
 
 
@@ -45,8 +51,9 @@ def _looks_special(text: bytes) -> bool:
     return len(text) > 2 and text[0] in _SPECIAL_EDGES[0] and text[-1] in _SPECIAL_EDGES[1]
 
 
-async def _ask(token: int, client: EngineClient, prompt: Sequence[int]) -> bool:
+async def _ask(token: int, client: EngineClient, prompt: Sequence[int], chosen: Mapping[str, Any]) -> bool:
     body = {
+        **chosen,
         "prompt": list(prompt),
         "n_predict": 1,
         "samplers": ["top_k"],

@@ -9,16 +9,22 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-Role = Literal["system", "user", "assistant"]
+Role = Literal["system", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length"]
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One role-tagged message of a conversation."""
+    """One role-tagged message of a conversation.
+
+    `tool_calls` are the functions an assistant's message called, in OpenAI's form; `tool_call_id` says which of them a
+    message of the role `tool` answers.
+    """
 
     role: Role
     content: str
+    tool_calls: Sequence[Mapping[str, Any]] = ()
+    tool_call_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +36,10 @@ class SamplingOptions:
     `seed` is already chosen: 0 .. 2**32 - 2. `stop` texts end the reply and are not part of it.
     `max_tokens` is how many tokens may be produced at most (>= 1). `ignore_eos` goes on past the model's own end.
     `json_schema` constrains the reply to that JSON Schema.
+    `no_repeat_ngram_size` n: no run of n tokens occurs twice in the reply; 0 is off.
+    `adapter` is the name of a loaded LoRA adapter; None is the model itself.
+    `logprobs` asks for each token's log-probability and for so many alternatives to it, 0 to 20; None asks for neither.
+    `shown_tokens` are texts of control tokens that are part of the reply's text, where other control tokens are not.
     """
 
     temperature: float
@@ -50,19 +60,44 @@ class SamplingOptions:
     stop: tuple[str, ...] = ()
     ignore_eos: bool = False
     json_schema: Mapping[str, Any] | None = None
+    adapter: str | None = None
+    logprobs: int | None = None
+    shown_tokens: tuple[str, ...] = ()
+    no_repeat_ngram_size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """A token's text and bytes with the natural logarithm of its probability, before any option changed it.
+
+    `alternatives` are the likeliest tokens at its place, likeliest first. The text of a token that is a part of a
+    character holds U+FFFD.
+    """
+
+    text: str
+    data: bytes
+    logprob: float
+    alternatives: "Sequence[TokenLogprob]" = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """New text of a reply, and how many tokens the reply has cost so far."""
+    """New text of a reply, and how many tokens the reply has cost so far.
+
+    `logprobs` are those of the tokens that are new, where they were asked for.
+    """
 
     text: str
     completion_tokens: int
+    logprobs: Sequence[TokenLogprob] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """The end of a reply. Durations are nanoseconds; `cached_tokens` of the prompt were not computed again."""
+    """The end of a reply. Durations are nanoseconds; `cached_tokens` of the prompt were not computed again.
+
+    `stop_text` is the one of `SamplingOptions.stop` that ended it, None where none did.
+    """
 
     reason: FinishReason
     prompt_tokens: int
@@ -70,16 +105,21 @@ class Finished:
     cached_tokens: int
     prompt_duration_ns: int
     completion_duration_ns: int
+    stop_text: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInfo:
-    """What is loaded. `size_bytes` is the file's; `trained_context` the tokens the model was trained on."""
+    """What is loaded. `size_bytes` is the file's; `trained_context` the tokens the model was trained on.
+
+    `architecture` is what the file calls it, such as `llama`.
+    """
 
     name: str
     size_bytes: int
     trained_context: int
     parameters: int
+    architecture: str = ""
 
 
 class EngineState(enum.StrEnum):
@@ -126,11 +166,13 @@ class Engine(Protocol):
     async def wait_until_ready(self, timeout_seconds: float) -> None:
         """Return at once when ready, else wait; raises `EngineUnavailableError` after the timeout."""
 
-    async def encode_chat(self, messages: Sequence[Message]) -> list[int]:
+    async def encode_chat(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()) -> list[int]:
         """Render the model's chat template and tokenize it; a last message of the assistant is gone on with.
 
-        Control tokens written inside contents are encoded as the plain text they are.
-        Raises `TemplateRefusedError` when the template takes no such order of roles.
+        Control tokens written inside contents are encoded as the plain text they are. `tools` are the functions that
+        the model may call, in OpenAI's form.
+        Raises `TemplateRefusedError` when the template takes no such order of roles, `ToolsRefusedError` when it knows
+        no tools.
         """
 
     async def encode_text(self, text: str) -> list[int]:

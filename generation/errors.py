@@ -28,16 +28,32 @@ class EngineUnavailableError(GenerationError):
 
 
 class PromptTooLongError(GenerationError):
-    """The system message and the last user message alone exceed the context. Both numbers are in tokens."""
+    """The system message and the last user message alone exceed the context. Both numbers are in tokens.
 
-    def __init__(self, *, prompt_tokens: int, limit_tokens: int) -> None:
+    `is_whole` says that all of the conversation was counted, because nothing of it may be left out.
+    """
+
+    def __init__(self, *, prompt_tokens: int, limit_tokens: int, is_whole: bool = False) -> None:
         super().__init__(f"{prompt_tokens} tokens, limit {limit_tokens}")
+        self.is_whole = is_whole
         self.prompt_tokens = prompt_tokens
         self.limit_tokens = limit_tokens
 
 
 class TemplateRefusedError(GenerationError):
     """The model's chat template does not take this order of roles."""
+
+
+class UnknownAdapterError(GenerationError):
+    """No LoRA adapter of this name is loaded. Whoever asks the engine knows the names: the service refuses before."""
+
+
+class ToolsRefusedError(GenerationError):
+    """The model cannot be told of these tools; `problem` says why in a phrase."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
 
 
 class FormatRefusedError(GenerationError):

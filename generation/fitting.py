@@ -12,10 +12,10 @@ Does not own: the template and the tokenizer (the engine's `encode_chat` and `en
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import Protocol
+from typing import Any, Protocol
 
 from generation.engine import Message
 from generation.errors import PromptTooLongError
@@ -28,11 +28,13 @@ _TOKENS_AROUND_CONTENT = 8
 
 _COUNTED_AT_ONCE = 8
 
+Tools = Sequence[Mapping[str, Any]]
+
 
 class Encoder(Protocol):
     """What fitting needs of an engine."""
 
-    async def encode_chat(self, messages: Sequence[Message]) -> list[int]:
+    async def encode_chat(self, messages: Sequence[Message], tools: Tools = ()) -> list[int]:
         """Render and tokenize a conversation."""
 
     async def encode_text(self, text: str) -> list[int]:
@@ -54,22 +56,34 @@ class ContextFitter:
         self._encoder = encoder
         self._counts: OrderedDict[bytes, int] = OrderedDict()
 
-    async def fit(self, messages: Sequence[Message], *, context_tokens: int, reply_tokens: int) -> FittedPrompt:
+    async def fit_whole(self, messages: Sequence[Message], *, context_tokens: int, tools: Tools = ()) -> FittedPrompt:
+        """Encode all of a conversation; the reply gets what is left of the context.
+
+        Raises `PromptTooLongError` when not one token is left, `TemplateRefusedError`, `ToolsRefusedError`.
+        """
+        prompt = await self._encoder.encode_chat(messages, tools)
+        if len(prompt) >= context_tokens:
+            raise PromptTooLongError(prompt_tokens=len(prompt), limit_tokens=context_tokens - 1, is_whole=True)
+        return FittedPrompt(prompt, 0)
+
+    async def fit(
+        self, messages: Sequence[Message], *, context_tokens: int, reply_tokens: int, tools: Tools = ()
+    ) -> FittedPrompt:
         """Encode as much of a conversation as leaves room for the reply.
 
         `context_tokens` holds prompt and reply together; `reply_tokens` is how many the reply wants, of which up to
         half the context is set aside. When the system messages and the last turn alone need more than the rest, the
         reply gets what is left.
-        Raises `PromptTooLongError` when not one token is left, `TemplateRefusedError`.
+        Raises `PromptTooLongError` when not one token is left, `TemplateRefusedError`, `ToolsRefusedError`.
         """
         budget = context_tokens - min(reply_tokens, context_tokens // 2)
-        prompt = await self._encoder.encode_chat(messages)
+        prompt = await self._encoder.encode_chat(messages, tools)
         if len(prompt) <= budget:
             return FittedPrompt(prompt, 0)
         system, rest = _split_system(messages)
         dropped = 0
         for dropped in await self._find_cuts(system, rest, budget):
-            prompt = await self._encoder.encode_chat([*system, *rest[dropped:]])
+            prompt = await self._encoder.encode_chat([*system, *rest[dropped:]], tools)
             if len(prompt) <= budget:
                 return FittedPrompt(prompt, dropped)
         if len(prompt) >= context_tokens:

@@ -7,10 +7,11 @@ the tensors' values, nor whether the engine knows the architecture. The `gguf` p
 Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
 
+import math
 import mmap
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
 
@@ -36,7 +37,7 @@ _BLOCKS: Mapping[int, tuple[int, int]] = {
 _UNKNOWN_BLOCK = (1, 0)
 _KEPT_ARRAYS = ("tokenizer.ggml.tokens", "tokenizer.ggml.token_type")
 
-_Value = int | float | bool | str | list[int] | list[bytes] | None
+GgufValue = int | float | bool | str | list[int] | list[bytes] | None
 
 
 class TokenKind(IntEnum):
@@ -52,7 +53,10 @@ class TokenKind(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GgufHeader:
-    """What a model file says of itself. `kv_bytes_per_token` is the KV cache of one token at 16 bits a value."""
+    """What a model file says of itself. `kv_bytes_per_token` is the KV cache of one token at 16 bits a value.
+
+    `tensors` are the weights' names with their shapes, the innermost dimension first, as the file has them.
+    """
 
     size_bytes: int
     architecture: str
@@ -65,6 +69,16 @@ class GgufHeader:
     adds_space_prefix: bool
     adds_bos: bool
     chat_template: str | None
+    tensors: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GgufContents:
+    """What any GGUF file holds: its metadata (long arrays left out), and its tensors' names and shapes."""
+
+    size_bytes: int
+    values: Mapping[str, GgufValue]
+    tensors: Mapping[str, tuple[int, ...]]
 
 
 class _DamagedError(Exception):
@@ -127,7 +141,7 @@ class _Reader:
         code = f"<{count}{_SCALARS[kind]}"
         return list(struct.unpack_from(code, self._data, self.skip(struct.calcsize(code))))
 
-    def value(self) -> _Value:
+    def value(self) -> GgufValue:
         kind = self.count("I")
         if kind == _STRING:
             return self.string().decode(errors="replace")
@@ -143,38 +157,59 @@ def read_gguf_header(path: Path) -> GgufHeader:
 
     Raises `ModelError` when there is no such file, it cannot be read, is no GGUF of a language model, or is cut short.
     """
+    contents = read_gguf_contents(path)
+    try:
+        return _header(contents, path)
+    except _DamagedError:
+        raise _damaged(path) from None
+
+
+def read_gguf_contents(path: Path, *, setting: str = "PARLEY_MODEL", kind: str = "model") -> GgufContents:
+    """Read the header of any GGUF file; `setting` and `kind` say in an error what the file was meant for.
+
+    Raises `ModelError` when there is no such file, it cannot be read, is no GGUF, or is cut short.
+    """
     try:
         size_bytes = path.stat().st_size
         if not path.is_file():
-            raise ModelError(f"{path} is not a file; set PARLEY_MODEL to a GGUF file")
+            raise ModelError(f"{path} is not a file; set {setting} to a GGUF file")
         with path.open("rb") as file:
             if file.read(len(_MAGIC)) != _MAGIC:
-                raise ModelError(f"{path} is not a GGUF file; set PARLEY_MODEL to a model in GGUF format")
+                raise ModelError(f"{path} is not a GGUF file; set {setting} to a {kind} in GGUF format")
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 return _parse(_Reader(data), path, size_bytes)
     except FileNotFoundError:
-        raise ModelError(f"there is no model file {path}; check PARLEY_MODEL") from None
+        raise ModelError(f"there is no {kind} file {path}; check {setting}") from None
     except OSError as error:
-        raise ModelError(f"cannot read the model file {path}: {error.strerror}") from None
+        raise ModelError(f"cannot read the {kind} file {path}: {error.strerror}") from None
     except (_DamagedError, struct.error):
-        raise ModelError(f"{path} is damaged or not wholly downloaded; download it again") from None
+        raise _damaged(path) from None
 
 
-def _parse(reader: _Reader, path: Path, size_bytes: int) -> GgufHeader:
+def _damaged(path: Path) -> ModelError:
+    return ModelError(f"{path} is damaged or not wholly downloaded; download it again")
+
+
+def _parse(reader: _Reader, path: Path, size_bytes: int) -> GgufContents:
     reader.skip(len(_MAGIC))
     version = int(reader.scalar("I"))
     if version not in _VERSIONS:
         raise ModelError(f"{path} is a GGUF of version {version}, which is not supported; convert it again")
     tensor_count, value_count = reader.count(), reader.count()
     values = _read_values(reader, value_count)
-    parameters = _read_tensor_infos(reader, tensor_count)
+    return GgufContents(size_bytes=size_bytes, values=values, tensors=_read_tensor_infos(reader, tensor_count))
+
+
+def _header(contents: GgufContents, path: Path) -> GgufHeader:
+    values = contents.values
+    parameters = sum(map(math.prod, contents.tensors.values()))
     architecture = values.get("general.architecture")
     tokens, kinds = values.get("tokenizer.ggml.tokens"), values.get("tokenizer.ggml.token_type")
     if not isinstance(architecture, str) or not isinstance(tokens, list) or not tokens or not parameters:
         raise ModelError(f"{path} holds no language model (no vocabulary or no weights); choose another GGUF file")
     template = values.get("tokenizer.chat_template")
     return GgufHeader(
-        size_bytes=size_bytes,
+        size_bytes=contents.size_bytes,
         architecture=architecture,
         trained_context=_whole(values.get(f"{architecture}.context_length")),
         parameters=parameters,
@@ -185,11 +220,12 @@ def _parse(reader: _Reader, path: Path, size_bytes: int) -> GgufHeader:
         adds_space_prefix=_says(values, "add_space_prefix"),
         adds_bos=_says(values, "add_bos_token"),
         chat_template=template if isinstance(template, str) else None,
+        tensors=contents.tensors,
     )
 
 
-def _read_values(reader: _Reader, count: int) -> dict[str, _Value]:
-    values: dict[str, _Value] = {}
+def _read_values(reader: _Reader, count: int) -> dict[str, GgufValue]:
+    values: dict[str, GgufValue] = {}
     for _ in range(count):
         key = reader.string().decode(errors="replace")
         value = reader.value()
@@ -199,28 +235,27 @@ def _read_values(reader: _Reader, count: int) -> dict[str, _Value]:
     return values
 
 
-def _read_tensor_infos(reader: _Reader, count: int) -> int:
-    """Count the weights, and see that the file reaches to the end of its last tensor.
+def _read_tensor_infos(reader: _Reader, count: int) -> dict[str, tuple[int, ...]]:
+    """Read the tensors' shapes, and see that the file reaches to the end of its last tensor.
 
     ctransformers reads what lies beyond a file's end without a word.
     """
-    parameters, end = 0, 0
+    shapes: dict[str, tuple[int, ...]] = {}
+    end = 0
     for _ in range(count):
-        reader.string()
+        name = reader.string().decode(errors="replace")
         dimensions = reader.count("I")
         if dimensions > _MOST_DIMENSIONS:
             raise _DamagedError
-        weights = 1
-        for _ in range(dimensions):
-            weights *= int(reader.scalar("Q"))
-        parameters += weights
+        shapes[name] = tuple(int(reader.scalar("Q")) for _ in range(dimensions))
+        weights = math.prod(shapes[name])
         block_weights, block_bytes = _BLOCKS.get(int(reader.scalar("I")), _UNKNOWN_BLOCK)
         end = max(end, int(reader.scalar("Q")) + max(1, weights // block_weights * block_bytes))
     reader.skip(end)
-    return parameters
+    return shapes
 
 
-def _kv_bytes_per_token(values: Mapping[str, _Value], architecture: str) -> int:
+def _kv_bytes_per_token(values: Mapping[str, GgufValue], architecture: str) -> int:
     def number(key: str) -> int:
         return _whole(values.get(f"{architecture}.{key}"))
 
@@ -233,7 +268,7 @@ def _kv_bytes_per_token(values: Mapping[str, _Value], architecture: str) -> int:
     return sum(kv_heads) * (key_width + value_width) * 2
 
 
-def _per_layer(value: _Value, layers: int) -> list[int]:
+def _per_layer(value: GgufValue, layers: int) -> list[int]:
     """Head counts stand either once for all layers or as a list; empty when the file says neither."""
     if layers > _MOST_LAYERS:
         raise _DamagedError
@@ -242,7 +277,7 @@ def _per_layer(value: _Value, layers: int) -> list[int]:
     return [_whole(value)] * layers if value is not None else []
 
 
-def _says(values: Mapping[str, _Value], key: str) -> bool:
+def _says(values: Mapping[str, GgufValue], key: str) -> bool:
     """Read a yes or no about the tokenizer; SentencePiece vocabularies mean yes where the file is silent."""
     says = values.get(f"tokenizer.ggml.{key}")
     return bool(says) if isinstance(says, bool) else values.get("tokenizer.ggml.model") == "llama"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from generation.adapters import Adapter, count_bytes
 from generation.chat_template import is_template
 from generation.child import ChildSettings
 from generation.errors import ModelError
@@ -35,13 +36,17 @@ _LARGEST_CACHE_MIB = 2048
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalConfig:
-    """What the operator chose. `context_tokens` is what one request may use; `slots` requests run at once."""
+    """What the operator chose. `context_tokens` is what one request may use; `slots` requests run at once.
+
+    `adapters` are LoRA adapters for this very model.
+    """
 
     model_path: Path
     model_name: str
     context_tokens: int
     slots: int
     threads: int
+    adapters: tuple[Adapter, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +63,8 @@ def usable_context(config: LocalConfig, header: GgufHeader) -> int:
 
 def check_memory(config: LocalConfig, header: GgufHeader, *, available_bytes: int) -> None:
     """Raise `ModelError` when weights and the KV cache of all slots will not fit."""
-    needed = header.size_bytes + header.kv_bytes_per_token * usable_context(config, header) * config.slots
+    weights = header.size_bytes + count_bytes(config.adapters)
+    needed = weights + header.kv_bytes_per_token * usable_context(config, header) * config.slots
     if needed > available_bytes:
         raise ModelError(
             f"the model needs about {needed / _GIB:.1f} GiB of memory and {available_bytes / _GIB:.1f} GiB are free; "
@@ -96,13 +102,18 @@ def plan_child(config: LlamaCppConfig, header: GgufHeader, *, socket_path: Path,
         threads=threads,
         # A binary of the operator's own may compute on a GPU, where small batches only cost.
         batch_tokens=choose_batch_tokens(header.parameters, threads) if config.server_binary is None else 0,
-        cache_mib=choose_cache_mib(int(psutil.virtual_memory().total)),
+        # The server's cache of conversations forgets which adapter computed them, and would hand one's to another:
+        # https://github.com/ggml-org/llama.cpp/issues/26207
+        cache_mib=0 if config.adapters else choose_cache_mib(int(psutil.virtual_memory().total)),
         server_binary=None if config.server_binary is None else str(config.server_binary),
+        adapter_paths=[str(adapter.path.absolute()) for adapter in config.adapters],
     )
 
 
-def check_ctransformers(header: GgufHeader, path: Path) -> None:
+def check_ctransformers(config: LocalConfig, header: GgufHeader) -> None:
     """Raise `ModelError` for what ctransformers, from September 2023, would refuse, misread or end its process over."""
+    if config.adapters:
+        raise ModelError("PARLEY_LORA: ctransformers cannot load LoRA adapters; set PARLEY_ENGINE=llama.cpp")
     problem = None
     if header.architecture != "llama":
         problem = f"its architecture is {header.architecture}, and ctransformers reads llama only"
@@ -111,7 +122,7 @@ def check_ctransformers(header: GgufHeader, path: Path) -> None:
     elif not is_template(header.chat_template):
         problem = "its chat template cannot be read"
     if problem is not None:
-        raise ModelError(f"the model {path} cannot be used: {problem}; set PARLEY_ENGINE=llama.cpp")
+        raise ModelError(f"the model {config.model_path} cannot be used: {problem}; set PARLEY_ENGINE=llama.cpp")
 
 
 def plan_ctransformers_child(

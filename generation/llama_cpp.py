@@ -10,6 +10,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
+from generation.adapters import check_adapters, choose
 from generation.constrained import Constrainer, SchemaUnusableError, make_byte_constrainer
 from generation.constraint import CANNOT_CONSTRAIN, SchemaProbe
 from generation.engine import Finished, Piece, SamplingOptions
@@ -21,9 +22,13 @@ from generation.sampling import completion_body, tightened
 from generation.served_engine import ServedEngine, stream_reply
 from generation.stepping import Stepper, needs_stepping
 from generation.supervisor import Timing
+from generation.turns import Turns
 from generation.vocabulary import Tokenize
 
-_NOT_TOGETHER = "this engine cannot hold a reply to a schema while tfs_z is below 1; leave one of them out"
+_NOT_TOGETHER = (
+    "this engine cannot hold a reply to a schema while tfs_z is below 1 or no_repeat_ngram_size above 0; "
+    "leave one of them out"
+)
 
 
 class LlamaCppEngine(ServedEngine):
@@ -34,11 +39,13 @@ class LlamaCppEngine(ServedEngine):
         self._config = config
         self._probe: SchemaProbe | None = None
         self._stepper: Stepper | None = None
+        self._turns = Turns()
         # A server of the operator's own may constrain with something else, which knows other schemas.
         self._constrainer = make_byte_constrainer() if config.server_binary is None else None
 
     def _check(self, header: GgufHeader) -> None:
-        """Leave it to llama.cpp, which knows more architectures each week."""
+        """Check the adapters only: llama.cpp knows more architectures each week."""
+        check_adapters(self._config.adapters, header, model_name=self._config.model_name)
 
     def _plan(self, header: GgufHeader, *, socket_path: Path, api_key: str) -> Launch:
         settings = plan_child(self._config, header, socket_path=socket_path, api_key=api_key)
@@ -49,7 +56,7 @@ class LlamaCppEngine(ServedEngine):
         self._stepper = Stepper(header, context_tokens=self._context_tokens)
 
     async def _reply(self, prompt: Sequence[int], options: SamplingOptions) -> AsyncGenerator[Piece | Finished, None]:
-        async with aclosing(await self._choose_path(prompt, options)) as events:
+        async with self._turns.take(options.adapter), aclosing(await self._choose_path(prompt, options)) as events:
             async for event in events:
                 yield event
 
@@ -59,14 +66,16 @@ class LlamaCppEngine(ServedEngine):
         """Take the server's own loop where it can do what is asked."""
         if self._stepper is None:
             raise EngineUnavailableError("the model is not loaded")
+        chosen = choose(self._config.adapters, options.adapter)
         if needs_stepping(options):
             if options.json_schema is not None:
                 raise FormatRefusedError(_NOT_TOGETHER)
-            return self._stepper.generate(self._client, prompt, options)
-        body = completion_body(prompt, options, context_tokens=self._context_tokens)
+            return self._stepper.generate(self._client, prompt, options, chosen=chosen)
+        body = completion_body(prompt, options, context_tokens=self._context_tokens) | chosen
         if self._config.server_binary is None:
             body = tightened(body)
-        return stream_reply(self._client, body, probed=await self._probe_schema(body))
+        probed = await self._probe_schema(body)
+        return stream_reply(self._client, body, alternatives=options.logprobs, probed=probed)
 
     async def _probe_schema(self, body: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Make sure that the schema binds; returns the last event of the probe, if one was needed."""

@@ -18,6 +18,7 @@ from generation.engine import SamplingOptions
 from generation.native_model import NativeModel
 from generation.reference_sampler import ReferenceSampler
 from generation.reply_text import ReplyText
+from generation.runs import SaidRuns
 from generation.text_tokens import TextTokens
 
 _NEUTRAL: Mapping[str, Any] = {
@@ -32,10 +33,14 @@ StopType = Literal["", "limit", "eos", "word"]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a `/completion` request asks for."""
+    """What a `/completion` request asks for.
+
+    `named_tokens` counts the likeliest tokens whose log-probabilities come with each token and its own; 0 for none.
+    """
 
     prompt: list[int]
     options: SamplingOptions
+    named_tokens: int = 0
 
     @classmethod
     def read(cls, body: Mapping[str, Any], vocabulary: TextTokens) -> "Job":
@@ -48,7 +53,7 @@ class Job:
         options = SamplingOptions(
             **{**_NEUTRAL, **given, "max_tokens": body["n_predict"], "stop": tuple(body.get("stop", ()))}
         )
-        return cls(prompt, options)
+        return cls(prompt, options, body.get("n_probs", 0))
 
 
 class Reply:
@@ -67,7 +72,9 @@ class Reply:
         self._ignores_ends = job.options.ignore_eos
         self._text = ReplyText(job.options.stop)
         self._sampler = ReferenceSampler(job.options, previous=job.prompt, vocabulary_size=context.vocabulary_size)
+        self._runs = SaidRuns(job.options.no_repeat_ngram_size)
         self._stop_type: StopType = ""
+        self._named_tokens = job.named_tokens
         self._cached_count: int | None = None
         self._began = self._prompted = perf_counter()
 
@@ -89,14 +96,32 @@ class Reply:
         """Produce a token and return its event; the prompt has been computed."""
         if len(self._tokens) > self._prompt_count:
             self._context.compute_next(self._tokens[-1])
-        token = self._sampler.draw(self._candidates())
+        candidates = self._candidates()
+        if candidates is None:
+            self._stop_type = "eos"
+            return self._event([], self._text.finish())
+        token = self._sampler.draw(candidates)
         self._tokens.append(token)
+        self._runs.add(token)
         if token in self._vocabulary.ends and not self._ignores_ends:
             self._stop_type = "eos"
-            return self._event(token, self._text.finish())
+            return self._event([token], self._text.finish())
         text = self._text.add(self._vocabulary.bytes[token])
         self._notice_end(token)
-        return self._event(token, text + (self._text.finish() if self._stop_type else ""))
+        event = self._event([token], text + (self._text.finish() if self._stop_type else ""))
+        if self._named_tokens:
+            event["completion_probabilities"] = [self._name(token)]
+        return event
+
+    def _name(self, token: int) -> dict[str, Any]:
+        """Say a drawn token's log-probability before any option, and the likeliest tokens at its place."""
+        scores = self._context.get_logits().astype(np.float64)
+        shares = scores - (scores.max() + np.log(np.exp(scores - scores.max()).sum()))
+        likeliest = np.argsort(-shares, kind="stable")[: self._named_tokens]
+        return self._entry(token, shares) | {"top_logprobs": [self._entry(int(each), shares) for each in likeliest]}
+
+    def _entry(self, token: int, shares: NDArray[np.float64]) -> dict[str, Any]:
+        return {"id": token, "bytes": list(self._vocabulary.bytes[token]), "logprob": float(shares[token])}
 
     def _notice_end(self, token: int) -> None:
         if self._constraint is not None:
@@ -108,11 +133,18 @@ class Reply:
         elif len(self._tokens) - self._prompt_count >= self._most_tokens:
             self._stop_type = "limit"
 
-    def _candidates(self) -> Candidates:
+    def _candidates(self) -> Candidates | None:
+        """Say what may come next; None when every token would repeat a run."""
         logits = self._context.get_logits()
         forbidden = self._forbidden(len(logits))
         if forbidden is not None:
             logits[forbidden] = -np.inf
+        repeating = list(self._runs.repeating())
+        if np.isfinite(np.delete(logits, repeating)).any():
+            logits[repeating] = -np.inf
+        elif repeating and self._constraint is None:
+            return None
+        # Where a schema leaves nothing but what repeats, the schema goes first.
         return Candidates.from_logits(logits)
 
     def _forbidden(self, count: int) -> NDArray[np.bool_] | None:
@@ -126,15 +158,16 @@ class Reply:
                 forbidden = ~ends
         return forbidden
 
-    def _event(self, token: int, text: str) -> dict[str, Any]:
+    def _event(self, tokens: list[int], text: str) -> dict[str, Any]:
         count = len(self._tokens) - self._prompt_count
-        event: dict[str, Any] = {"content": text, "tokens": [token], "tokens_predicted": count, "stop": False}
+        event: dict[str, Any] = {"content": text, "tokens": tokens, "tokens_predicted": count, "stop": False}
         if not self._stop_type:
             return event
         now = perf_counter()
         return event | {
             "stop": True,
             "stop_type": self._stop_type,
+            "stopping_word": self._text.stopped_by or "",
             "tokens_evaluated": self._prompt_count,
             "timings": {
                 "cache_n": self._cached_count or 0,

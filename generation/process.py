@@ -32,6 +32,10 @@ _REASONS: Final = (
     (r"unknown model architecture: '([\w.-]{1,40})'", "llama.cpp does not know its architecture, {0}"),
     (r"unknown pre-tokenizer type: '([\w.-]{1,40})'", "llama.cpp does not know its tokenizer, {0}"),
     (r"not within (?:the )?file bounds|corrupted or incomplete|missing tensor", "the file is damaged or not whole"),
+    (
+        r"failed to load lora adapter|failed to apply lora adapter",
+        "llama.cpp does not take an adapter of PARLEY_LORA; use those trained on this model",
+    ),
     (r"failed to allocate|unable to allocate|out of memory|bad_alloc|failed to mmap", "there is too little memory"),
     (r"cannot run server binary: ([\w ]{1,60})", "PARLEY_LLAMA_SERVER cannot be run: {0}"),
     (r"(?:invalid argument|unknown argument): ([\w-]{1,40})", "PARLEY_LLAMA_SERVER is too old, it does not know {0}"),

@@ -16,15 +16,20 @@ class ReplyText:
         # A model may say bytes that are no text; U+FFFD stands for them.
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._held = ""
-        self.is_stopped = False
+        self.stopped_by: str | None = None
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether a stop text, `stopped_by`, has ended the reply."""
+        return self.stopped_by is not None
 
     def add(self, data: bytes) -> str:
         """Take one token's bytes and return the text that is now certain: empty while a stop text may be coming."""
         self._held += self._decoder.decode(data)
-        ends = [at for at in (self._held.find(stop) for stop in self._stop) if at >= 0]
+        ends = [(at, stop) for stop in self._stop if (at := self._held.find(stop)) >= 0]
         if ends:
-            self.is_stopped = True
-            return self._take(min(ends))
+            at, self.stopped_by = min(ends)
+            return self._take(at)
         return self._take(len(self._held) - self._count_held_back())
 
     def finish(self) -> str:

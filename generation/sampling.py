@@ -6,6 +6,7 @@ Parley's and change between releases. Does not own: defaults and ranges (`api/co
 Facts about the server: https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -24,6 +25,17 @@ SAMPLERS = ("penalties", "dry", "top_n_sigma", "top_k", "typ_p", "top_p", "min_p
 from coarse to fine, and temperature comes last so that it never changes how many candidates a cut keeps. The samplers
 that Parley does not offer stay in the list, switched off, so that it is the order people know from llama.cpp.
 With Mirostat llama.cpp uses the temperature and Mirostat alone."""
+
+
+def derive_seed(seed: int, choice: int) -> int:
+    """Give each of several replies to one prompt a seed of its own; the first has the given one.
+
+    Neighbouring seeds would do, but then the second reply of one seed would be the first of the next.
+    """
+    if choice == 0:
+        return seed
+    digest = hashlib.blake2b(f"{seed} {choice}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest) % SEEDS
 
 
 def completion_body(prompt: Sequence[int], options: SamplingOptions, *, context_tokens: int) -> dict[str, Any]:
@@ -59,8 +71,10 @@ def completion_body(prompt: Sequence[int], options: SamplingOptions, *, context_
         "seed": options.seed % SEEDS,
         "ignore_eos": options.ignore_eos,
         "stop": list(options.stop),
-        "n_probs": 0,
+        # With 0 the server names none at all, with 1 the drawn token and the likeliest.
+        "n_probs": 0 if options.logprobs is None else max(1, options.logprobs),
         "timings_per_token": False,
+        "preserved_tokens": list(options.shown_tokens),
     }
     if options.json_schema is not None:
         body["json_schema"] = dict(options.json_schema)

@@ -10,14 +10,22 @@ import io
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from generation.client import EngineClient, EngineRefusedError
 from generation.constraint import CANNOT_CONSTRAIN, looks_like_schema_refusal, require_json
 from generation.encoder import PromptEncoder
-from generation.engine import EngineState, EngineStatus, Finished, Message, ModelInfo, Piece, SamplingOptions
+from generation.engine import (
+    EngineState,
+    EngineStatus,
+    Finished,
+    Message,
+    ModelInfo,
+    Piece,
+    SamplingOptions,
+    TokenLogprob,
+)
 from generation.errors import EngineUnavailableError, FormatRefusedError, PromptTooLongError, TemplateRefusedError
 from generation.gguf_file import GgufHeader, TokenKind, read_gguf_header
 from generation.launch import LocalConfig, check_memory, fetch_available_bytes, usable_context
@@ -26,6 +34,9 @@ from generation.supervisor import Supervisor, Timing
 from generation.vocabulary import Tokenize, find_control_texts
 
 _NANOSECONDS_PER_MILLISECOND = 1_000_000
+
+LEAST_LOGPROB = -9999.0
+"""OpenAI's number for a token that could hardly come; JSON has no infinity."""
 
 
 class ServedEngine(ABC):
@@ -106,6 +117,7 @@ class ServedEngine(ABC):
             size_bytes=header.size_bytes,
             trained_context=header.trained_context,
             parameters=header.parameters,
+            architecture=header.architecture,
         )
 
     async def close(self) -> None:
@@ -118,12 +130,12 @@ class ServedEngine(ABC):
         """Return at once when ready, else wait; raises `EngineUnavailableError` after the timeout."""
         await self._require_supervisor().wait_until_ready(timeout_seconds)
 
-    async def encode_chat(self, messages: Sequence[Message]) -> list[int]:
+    async def encode_chat(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()) -> list[int]:
         """Render the model's chat template and tokenize it; control tokens written in contents stay text.
 
-        Raises `TemplateRefusedError`.
+        Raises `TemplateRefusedError`, `ToolsRefusedError`.
         """
-        return await self._require_encoder().encode_chat(messages)
+        return await self._require_encoder().encode_chat(messages, tools)
 
     async def encode_text(self, text: str) -> list[int]:
         """Tokenize plain text, without a template and without control tokens."""
@@ -166,20 +178,40 @@ class ServedEngine(ABC):
 
 
 async def stream_reply(
-    client: EngineClient, body: Mapping[str, Any], *, probed: Mapping[str, Any] | None = None
+    client: EngineClient,
+    body: Mapping[str, Any],
+    *,
+    alternatives: int | None = None,
+    probed: Mapping[str, Any] | None = None,
 ) -> AsyncGenerator[Piece | Finished, None]:
-    """Send a `/completion` request and yield what comes of it; `probed` is the last event of a probe before it."""
+    """Send a `/completion` request and yield what comes of it; `probed` is the last event of a probe before it.
+
+    `alternatives` are `SamplingOptions.logprobs`.
+    """
     said = io.StringIO()
     async with aclosing(client.stream("/completion", body)) as events:
         async for event in events:
-            if event.get("content"):
+            if event.get("content") or event.get("completion_probabilities"):
                 said.write(event["content"])
-                yield Piece(event["content"], event["tokens_predicted"])
+                yield Piece(event["content"], event["tokens_predicted"], read_logprobs(event, alternatives or 0))
             if event.get("stop"):
                 if "json_schema" in body and event["stop_type"] == "eos":
                     require_json(said.getvalue())
                 yield _finished(event, probed)
                 return
+
+
+def read_logprobs(event: Mapping[str, Any], count: int) -> tuple[TokenLogprob, ...]:
+    """Read an event's log-probabilities. llama.cpp says one entry per character, with that of its last token."""
+    return tuple(
+        _read_logprob(entry, [_read_logprob(each, ()) for each in entry.get("top_logprobs", ())[:count]])
+        for entry in event.get("completion_probabilities", ())
+    )
+
+
+def _read_logprob(entry: Mapping[str, Any], alternatives: Sequence[TokenLogprob]) -> TokenLogprob:
+    data = bytes(entry["bytes"])
+    return TokenLogprob(data.decode(errors="replace"), data, max(entry["logprob"], LEAST_LOGPROB), tuple(alternatives))
 
 
 class _ServerTokenizer:
@@ -188,12 +220,14 @@ class _ServerTokenizer:
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
 
-    async def render(self, messages: Sequence[Message]) -> str:
+    async def render(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()) -> str:
         body = {
-            "messages": [asdict(message) for message in messages],
+            "messages": [_plain(message) for message in messages],
             # Models that can think aloud first would spend the reply's tokens on it.
             "chat_template_kwargs": {"enable_thinking": False},
         }
+        if tools:
+            body["tools"] = list(tools)
         try:
             prompt: str = (await self._supervisor.client.post("/apply-template", body))["prompt"]
         except EngineRefusedError as error:
@@ -209,6 +243,16 @@ class _ServerTokenizer:
         except EngineRefusedError as error:
             raise EngineUnavailableError("the model refused the request") from error
         return tokens
+
+
+def _plain(message: Message) -> dict[str, Any]:
+    """Say a message in OpenAI's form; what it does not have is left out, for templates ask whether it is there."""
+    plain: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.tool_calls:
+        plain["tool_calls"] = list(message.tool_calls)
+    if message.tool_call_id is not None:
+        plain["tool_call_id"] = message.tool_call_id
+    return plain
 
 
 def _separators(header: GgufHeader) -> list[tuple[int, str]] | None:
@@ -236,4 +280,5 @@ def _finished(event: Mapping[str, Any], probed: Mapping[str, Any] | None) -> Fin
         cached_tokens=cached_tokens,
         prompt_duration_ns=round(prompt_ms * _NANOSECONDS_PER_MILLISECOND),
         completion_duration_ns=round(timings["predicted_ms"] * _NANOSECONDS_PER_MILLISECOND),
+        stop_text=event["stopping_word"] if event["stop_type"] == "word" else None,
     )

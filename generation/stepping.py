@@ -1,4 +1,7 @@
-"""Tail-free sampling on llama.cpp, whose server lost it in October 2024: one token at a time.
+"""What llama.cpp's server cannot do in its own loop, done one token at a time.
+
+That is tail-free sampling, which it lost in October 2024, and forbidding the runs of tokens that a reply has said (its
+DRY sampler forbids those of the prompt too).
 
 Each step asks the server for the tokens that may come next, after its own penalties and top-k, and draws with the
 reference sampler. The prompt grows by the drawn token, and the server has computed all but that one.
@@ -14,6 +17,7 @@ each `tfs_z`, a truncation to 500 candidates moved the cut of 0, 13 and 84 for 0
 
 import math
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from time import perf_counter_ns
@@ -27,6 +31,7 @@ from generation.errors import EngineUnavailableError
 from generation.gguf_file import GgufHeader
 from generation.reference_sampler import ReferenceSampler
 from generation.reply_text import ReplyText
+from generation.runs import SaidRuns
 from generation.sampling import completion_body
 
 MOST_CANDIDATES: Final = 1024
@@ -42,7 +47,7 @@ _NANOSECONDS_PER_MILLISECOND = 1_000_000
 
 def needs_stepping(options: SamplingOptions) -> bool:
     """Say whether the server's own loop cannot do what is asked. Mirostat switches tail-free sampling off anyway."""
-    return options.tfs_z < 1 and not options.mirostat
+    return (options.tfs_z < 1 or options.no_repeat_ngram_size > 0) and not options.mirostat
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +70,14 @@ class _Reply:
         # The server has applied these already; top-k again, for the token beyond it that a boost needs.
         remaining = replace(options, repeat_penalty=1.0, presence_penalty=0.0, frequency_penalty=0.0)
         self._sampler = ReferenceSampler(remaining, previous=(), vocabulary_size=0)
+        self.runs = SaidRuns(options.no_repeat_ngram_size)
 
     def draw(self, step: _Step) -> int:
         """Draw the next token."""
         self.count += 1
-        return self._sampler.draw(step.candidates)
+        token = self._sampler.draw(step.candidates)
+        self.runs.add(token)
+        return token
 
     def end(self) -> str:
         """Note that the model has said its end; returns the text held back."""
@@ -97,20 +105,24 @@ class Stepper:
         self._context_tokens = context_tokens
 
     async def generate(
-        self, client: EngineClient, prompt: Sequence[int], options: SamplingOptions
+        self, client: EngineClient, prompt: Sequence[int], options: SamplingOptions, *, chosen: Mapping[str, Any]
     ) -> AsyncGenerator[Piece | Finished, None]:
         """Yield pieces as they are drawn and one `Finished` at the end, as the engine's ordinary path does.
 
+        `chosen` is what every request adds for its LoRA adapter (`adapters.choose`).
         The prompt must leave room for one token. Raises `EngineUnavailableError` and `EngineRefusedError`.
         """
         reply = _Reply(prompt, options, most_tokens=min(options.max_tokens, self._context_tokens - len(prompt)))
-        body = self._body(prompt, options)
+        body = {**self._body(prompt, options), **chosen}
         timings = await _compute_prompt(client, body)
         began = perf_counter_ns()
         while reply.reason is None:
-            step = await _fetch_step(client, {**body, "prompt": reply.tokens}, plain=self._choose_plain(reply.tokens))
-            token = reply.draw(step)
-            if await self._end_tokens.contains(token, client=client, prompt=reply.tokens):
+            asked = {**body, "prompt": reply.tokens, "logit_bias": _forbid(reply.runs.repeating())}
+            step = await _fetch_step(client, asked, plain=self._choose_plain(reply.tokens))
+            token = reply.draw(step) if len(step.candidates) else None
+            if token is None or await self._end_tokens.contains(
+                token, client=client, prompt=reply.tokens, chosen=chosen
+            ):
                 text = reply.end()
             else:
                 text = reply.say(token, step.pieces[token])
@@ -123,6 +135,7 @@ class Stepper:
             cached_tokens=timings["cache_n"],
             prompt_duration_ns=round(timings["prompt_ms"] * _NANOSECONDS_PER_MILLISECOND),
             completion_duration_ns=perf_counter_ns() - began,
+            stop_text=reply.text.stopped_by,
         )
 
     def _choose_plain(self, tokens: Sequence[int]) -> int:
@@ -151,6 +164,11 @@ async def _compute_prompt(client: EngineClient, body: Mapping[str, Any]) -> Mapp
     raise EngineUnavailableError("the model stopped during the reply")
 
 
+def _forbid(tokens: AbstractSet[int]) -> list[list[int | bool]]:
+    """Say so in the server's words: false is minus infinity."""
+    return [[token, False] for token in sorted(tokens)]
+
+
 async def _fetch_step(client: EngineClient, body: Mapping[str, Any], *, plain: int) -> _Step:
     """Fetch what may come next; `plain` is a token of whole characters that penalties do not touch.
 
@@ -158,7 +176,8 @@ async def _fetch_step(client: EngineClient, body: Mapping[str, Any], *, plain: i
     likelier until the server draws that one, and its probability is put right again here.
     """
     for boost in _BOOSTS:
-        biased = {**body, "stream": False, "logit_bias": [[plain, boost]] if boost else []}
+        boosted = [[plain, boost]] if boost else []
+        biased = {**body, "stream": False, "logit_bias": [*body.get("logit_bias", ()), *boosted]}
         # Not streamed: one step is soon over, so it does not matter that the server would not notice a hang-up.
         places = (await client.post("/completion", biased)).get("completion_probabilities")
         if places:
@@ -167,7 +186,8 @@ async def _fetch_step(client: EngineClient, body: Mapping[str, Any], *, plain: i
 
 
 def _read_step(found: Sequence[Mapping[str, Any]], *, plain: int, boost: float) -> _Step:
-    possible = [entry for entry in found if entry["prob"] > 0]
+    # Where every token is forbidden, the server's probabilities are no numbers, null in JSON.
+    possible = [entry for entry in found if entry["prob"]]
     ids = [entry["id"] for entry in possible]
     scores = [math.log(entry["prob"]) - (boost if entry["id"] == plain else 0) for entry in possible]
     return _Step(Candidates.from_pairs(ids, scores), {entry["id"]: bytes(entry["bytes"]) for entry in possible})

@@ -1,4 +1,4 @@
-"""The bundled demonstration model: how its dialogues are made, how it is trained, converted and measured.
+"""The bundled demonstration model and its adapter: how they are trained, converted and measured, and on what.
 
-The files here build models/demo.gguf. Nothing in Parley itself imports this package.
+The files here build models/demo.gguf and models/pirate.gguf. Nothing in Parley itself imports this package.
 """

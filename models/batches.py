@@ -6,7 +6,7 @@ a training that goes on from a checkpoint sees the batches it would have seen.
 
 import multiprocessing
 import queue
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -42,6 +42,10 @@ class Batch:
     weights: NDArray[np.float32]
 
 
+Fill = Callable[[Tokenizer, str, int], tuple[list[int], list[float]]]
+"""`(tokenizer, seed, length) -> tokens of a conversation and the weight of each`, in a block of that length."""
+
+
 def fill_block(tokenizer: Tokenizer, seed: str, length: int) -> tuple[list[int], list[float]]:
     """Let one conversation go on until it fills the block."""
     scene = set_scene(Draw(seed))
@@ -59,9 +63,9 @@ def fill_block(tokenizer: Tokenizer, seed: str, length: int) -> tuple[list[int],
     return ids[:length], weights[:length]
 
 
-def make_batch(tokenizer: Tokenizer, seed: str, step: int, phase: Phase) -> Batch:
+def make_batch(tokenizer: Tokenizer, seed: str, step: int, phase: Phase, fill: Fill = fill_block) -> Batch:
     """Make the batch of one step."""
-    rows = [fill_block(tokenizer, f"{seed} {step} {row}", phase.block + 1) for row in range(phase.rows)]
+    rows = [fill(tokenizer, f"{seed} {step} {row}", phase.block + 1) for row in range(phase.rows)]
     tokens = np.array([ids for ids, _ in rows], dtype=np.int64)
     return Batch(tokens, np.array([weights for _, weights in rows], dtype=np.float32))
 
@@ -75,12 +79,14 @@ def phase_of(phases: tuple[Phase, ...], step: int) -> Phase:
     raise IndexError("the step lies after the last phase")
 
 
-def batches(vocabulary: Path, seed: str, phases: tuple[Phase, ...], start: int) -> Iterator[Batch]:
-    """Give the batches from a step to the end of the last phase."""
+def batches(
+    vocabulary: Path, seed: str, phases: tuple[Phase, ...], start: int, fill: Fill = fill_block
+) -> Iterator[Batch]:
+    """Give the batches from a step to the end of the last phase; `fill` stands at the top of a module."""
     context = multiprocessing.get_context("spawn")
     ready: multiprocessing.Queue[Batch] = context.Queue(_AHEAD)
     last = sum(phase.steps for phase in phases)
-    maker = context.Process(target=_make, args=(ready, vocabulary, seed, phases, start), daemon=True)
+    maker = context.Process(target=_make, args=(ready, vocabulary, seed, phases, start, fill), daemon=True)
     maker.start()
     try:
         for _ in range(start, last):
@@ -91,11 +97,16 @@ def batches(vocabulary: Path, seed: str, phases: tuple[Phase, ...], start: int) 
 
 
 def _make(
-    ready: "multiprocessing.Queue[Batch]", vocabulary: Path, seed: str, phases: tuple[Phase, ...], start: int
+    ready: "multiprocessing.Queue[Batch]",
+    vocabulary: Path,
+    seed: str,
+    phases: tuple[Phase, ...],
+    start: int,
+    fill: Fill,
 ) -> None:
     tokenizer = Tokenizer(vocabulary)
     for step in range(start, sum(phase.steps for phase in phases)):
-        _hand_over(ready, make_batch(tokenizer, seed, step, phase_of(phases, step)))
+        _hand_over(ready, make_batch(tokenizer, seed, step, phase_of(phases, step), fill))
 
 
 def _hand_over(ready: "multiprocessing.Queue[Batch]", batch: Batch) -> None:

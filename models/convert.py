@@ -25,7 +25,7 @@ default context can be tried on it."""
 
 DESCRIPTION: Final = "A three-million-parameter model for trying Parley out. It knows a small world of its own."
 
-_LAYER_NAMES: Final = {
+LAYER_NAMES: Final = {
     "attention_norm": "attn_norm",
     "query": "attn_q",
     "key": "attn_k",
@@ -36,6 +36,7 @@ _LAYER_NAMES: Final = {
     "up": "ffn_up",
     "down": "ffn_down",
 }
+"""The weights of a layer: our names and the format's."""
 
 Weights = dict[str, torch.Tensor]
 
@@ -105,7 +106,7 @@ def _add_weights(writer: gguf.GGUFWriter, weights: Weights, shape: Shape) -> Non
     _add_matrix(writer, "output.weight", embedding)
     writer.add_tensor("output_norm.weight", weights["norm.weight"].numpy())
     for layer in range(shape.layers):
-        for ours, theirs in _LAYER_NAMES.items():
+        for ours, theirs in LAYER_NAMES.items():
             weight = weights[f"layers.{layer}.{ours}.weight"].numpy()
             name = f"blk.{layer}.{theirs}.weight"
             if ours in ("query", "key"):
@@ -120,6 +121,12 @@ def interleaved(weight: NDArray[np.float32], heads: int) -> NDArray[np.float32]:
     """Reorder the rows of each head so that channels turned together are neighbours, as llama.cpp expects."""
     rows, columns = weight.shape
     return weight.reshape(heads, 2, rows // heads // 2, columns).swapaxes(1, 2).reshape(rows, columns)
+
+
+def separated(weight: NDArray[np.float32], heads: int) -> NDArray[np.float32]:
+    """Undo `interleaved`."""
+    rows, columns = weight.shape
+    return weight.reshape(heads, rows // heads // 2, 2, columns).swapaxes(1, 2).reshape(rows, columns)
 
 
 def _add_matrix(writer: gguf.GGUFWriter, name: str, weight: NDArray[np.float32]) -> None:

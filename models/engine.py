@@ -22,7 +22,8 @@ LONGEST_REPLY: Final = 96
 
 _CONTEXT: Final = 2048
 _AT_ONCE: Final = 4
-_THREADS: Final = 2
+_THREADS: Final = 1
+"""The model is too small for a second one to gain anything, and on a busy machine two wait for each other."""
 _START_SECONDS: Final = 60
 _BETWEEN_TRIES_SECONDS: Final = 0.2
 
@@ -47,12 +48,12 @@ SAMPLINGS: Final = {
 
 
 @asynccontextmanager
-async def llama(model: Path, sampling: Sampling) -> AsyncIterator[Ask]:
-    """Serve a model file and give a way to ask it."""
+async def llama(model: Path, sampling: Sampling, *, adapter: Path | None = None) -> AsyncIterator[Ask]:
+    """Serve a model file, with an adapter where one is given, and give a way to ask it."""
     with tempfile.TemporaryDirectory(prefix="parley-") as folder:
         socket, key = str(Path(folder) / "engine.sock"), secrets.token_urlsafe(32)
         server = multiprocessing.get_context("spawn").Process(
-            target=_serve, args=(str(model), socket, key), daemon=True
+            target=_serve, args=(str(model), socket, key, adapter and str(adapter)), daemon=True
         )
         server.start()
         try:
@@ -72,11 +73,13 @@ async def parley(url: str, token: str, sampling: Sampling) -> AsyncIterator[Ask]
         yield lambda messages: _ask_parley(session, url, messages, sampling)
 
 
-def _serve(model: str, socket: str, key: str) -> None:
+def _serve(model: str, socket: str, key: str, adapter: str | None) -> None:
     import xllamacpp  # noqa: PLC0415 - only this process needs the engine
 
     params = xllamacpp.CommonParams()
     params.model.path = model
+    if adapter is not None:
+        params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(adapter, 1.0)]
     params.n_ctx = _CONTEXT * _AT_ONCE
     params.n_parallel = _AT_ONCE
     params.cpuparams.n_threads = _THREADS

@@ -37,6 +37,7 @@ class Report:
     asked: Counter[str] = field(default_factory=Counter)
     right: Counter[str] = field(default_factory=Counter)
     misses: list[Miss] = field(default_factory=list)
+    replies: list[tuple[HeldOut, str]] = field(default_factory=list)
 
     @property
     def share(self) -> float:
@@ -46,6 +47,7 @@ class Report:
     def note(self, dialogue: HeldOut, reply: str) -> None:
         """Count one reply."""
         self.asked[dialogue.kind] += 1
+        self.replies.append((dialogue, reply))
         if reply.strip() == dialogue.expected:
             self.right[dialogue.kind] += 1
         else:

@@ -18,6 +18,7 @@ def main() -> None:
         parser.add_argument(name, type=int, required=True)
     for name in ("--jinja", "--no-webui", "--slots"):
         parser.add_argument(name, action="store_true", required=True)
+    parser.add_argument("--lora", action="append", default=[])
     arguments = parser.parse_args()
     params = xllamacpp.CommonParams()
     params.model.path = arguments.model
@@ -25,6 +26,8 @@ def main() -> None:
     params.api_keys = [Path(arguments.api_key_file).read_text().strip()]
     params.n_ctx = arguments.ctx_size
     params.n_parallel = arguments.parallel
+    # The binary's own default is the full scale, for requests that do not say theirs.
+    params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(path, 1.0) for path in arguments.lora]
     params.cpuparams.n_threads = arguments.threads
     params.cpuparams_batch.n_threads = arguments.threads_batch
     params.cache_ram_mib = arguments.cache_ram

@@ -137,7 +137,7 @@ async def test_a_stop_text_ends_the_reply_and_is_not_part_of_it(second: CTransfo
     schema = {"const": "one two three four"}
     for stop, left in (("three", '"one two '), ("two three", '"one '), ('"', "")):
         pieces, end = await ask(second, [1, 300], options(json_schema=schema, stop=("never said", stop)))
-        assert (text_of(pieces), end.reason) == (left, "stop")
+        assert (text_of(pieces), end.reason, end.stop_text) == (left, "stop", stop)
 
 
 async def test_a_stop_text_may_be_an_emoji_of_several_tokens(second: CTransformersEngine) -> None:
@@ -150,7 +150,7 @@ async def test_pieces_never_split_a_character(second: CTransformersEngine) -> No
     words = "\U0001f600\U0001f468\u200d\U0001f469\u200d\U0001f467 ñ 漢"
     sampling = options(json_schema={"const": words}, max_tokens=80, ignore_eos=False)
     pieces, end = await ask(second, [1, 300], sampling)
-    assert (json.loads(text_of(pieces)), end.reason) == (words, "stop")
+    assert (json.loads(text_of(pieces)), end.reason, end.stop_text) == (words, "stop", None)
     assert all("\ufffd" not in piece.text for piece in pieces)
 
 

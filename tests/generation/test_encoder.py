@@ -1,8 +1,9 @@
 """No text from people becomes a control token: proved by tokenizing with real engines."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -212,7 +213,7 @@ class _Scripted:
         self.tears = tears
         self.seen: list[tuple[Role, ...]] = []
 
-    async def render(self, messages: Sequence[Message]) -> str:
+    async def render(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()) -> str:
         roles = tuple(message.role for message in messages)
         self.seen.append(roles)
         if "system" in self.refuses and "system" in roles:
@@ -280,7 +281,7 @@ async def test_a_template_that_refuses_everything_is_said() -> None:
 
 
 class _AlwaysRefuses(_Scripted):
-    async def render(self, messages: Sequence[Message]) -> str:
+    async def render(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()) -> str:
         raise TemplateRefusedError("system")
 
 

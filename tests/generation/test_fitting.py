@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from generation.engine import Message, Role
 from generation.errors import PromptTooLongError
-from generation.fitting import ContextFitter, FittedPrompt
+from generation.fitting import ContextFitter, FittedPrompt, Tools
 from generation.llama_cpp import LlamaCppEngine
 from tests.generation.asking import ask, options
 
@@ -19,7 +19,7 @@ class WordEncoder:
     def __init__(self) -> None:
         self.texts_counted = 0
 
-    async def encode_chat(self, messages: Sequence[Message]) -> list[int]:
+    async def encode_chat(self, messages: Sequence[Message], tools: Tools = ()) -> list[int]:
         tokens: list[int] = []
         for message in messages:
             tokens += [1, 2, *await self._words(message.content), 3]

@@ -10,6 +10,7 @@ from generation.process import explain_end
         ("E llama_model_load: error loading model: unknown model architecture: 'foo'", 3, "architecture, foo"),
         ("error: unknown pre-tokenizer type: 'new-bpe'\nE failed", 3, "tokenizer, new-bpe"),
         ("tensor 'x' data is not within the file bounds, model is corrupted or incomplete", 3, "damaged or not whole"),
+        ("E cmn  common_init_: failed to load lora adapter 'x.gguf'", 3, "does not take an adapter of PARLEY_LORA"),
         ("ggml_backend_cpu_buffer: failed to allocate buffer of size 99", 3, "too little memory"),
         ("terminate called after throwing an instance of 'std::bad_alloc'", -6, "too little memory"),
         ("error: invalid argument: --cache-ram", 1, "too old, it does not know --cache-ram"),

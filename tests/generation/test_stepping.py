@@ -41,7 +41,7 @@ async def step(
     engine: LlamaCppEngine, model: Path, prompt: list[int], sampling: SamplingOptions
 ) -> tuple[str, Finished]:
     """Take the stepping path for options that the engine's own loop could do too."""
-    events = [event async for event in stepper_for(model).generate(engine._client, prompt, sampling)]
+    events = [event async for event in stepper_for(model).generate(engine._client, prompt, sampling, chosen={})]
     *pieces, end = events
     assert isinstance(end, Finished)
     return "".join(piece.text for piece in pieces if isinstance(piece, Piece)), end
@@ -78,7 +78,7 @@ async def test_a_stop_text_may_lie_across_steps(demo: LlamaCppEngine) -> None:
     whole = text_of((await ask(demo, prompt, sampling))[0])
     stop = whole[5:12]
     pieces, end = await ask(demo, prompt, options(**{**_changes(sampling), "stop": ("never said", stop)}))
-    assert (text_of(pieces), end.reason) == (whole[: whole.index(stop)], "stop")
+    assert (text_of(pieces), end.reason, end.stop_text) == (whole[: whole.index(stop)], "stop", stop)
 
 
 def _changes(sampling: SamplingOptions) -> dict[str, object]:
