@@ -4,15 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types format words bench demo-model clean
+.PHONY: help run test test-litellm lint types format words bench demo-model demo-adapter clean
 
 help:
 	@echo "make run         start Parley (installs what it needs the first time)"
 	@echo "make test        lint, types and every test"
+	@echo "make test-litellm  test with the litellm package, in an environment of its own"
 	@echo "make bench       run the benchmarks"
 	@echo "make format      format the source"
 	@echo "make words       bring the translations' catalogues up to date"
 	@echo "make demo-model  train the bundled demo model again"
+	@echo "make demo-adapter  train its bundled LoRA adapter again"
 
 run: $(VENV)/.installed
 	@exec $(BIN)/parley up
@@ -22,6 +24,9 @@ test: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -X dev -m pytest
+
+test-litellm: $(VENV)/.installed-test .venv-litellm/.installed
+	LITELLM_PYTHON=.venv-litellm/bin/python $(BIN)/python -X dev -m pytest tests/api/test_litellm.py
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
@@ -44,8 +49,11 @@ bench: $(VENV)/.installed-test
 demo-model: $(VENV)/.installed-demo-model
 	$(BIN)/python -m models.make
 
+demo-adapter: $(VENV)/.installed-demo-model
+	$(BIN)/python -m models.adapter
+
 clean:
-	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-litellm build *.egg-info .mypy_cache .pytest_cache .ruff_cache
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -62,6 +70,14 @@ $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing Parley and its tests into $(VENV) (once)"
 	@$(PIP) install --constraint constraints.txt --editable '.[test]'
 	@touch $@ $(VENV)/.installed
+
+# litellm pins an older openai than the tests use, and brings 330 MB.
+.venv-litellm/.installed: constraints-litellm.txt | $(VENV)/bin/python
+	@echo "Installing litellm into .venv-litellm (once)"
+	@$(PYTHON) -m venv .venv-litellm
+	@.venv-litellm/bin/python -m pip --disable-pip-version-check --quiet install \
+		--constraint constraints-litellm.txt litellm
+	@touch $@
 
 $(VENV)/.installed-demo-model: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing what training needs into $(VENV) (once)"

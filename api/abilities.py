@@ -12,10 +12,14 @@ from api.errors import invalid
 from generation.abilities import NEUTRAL, Abilities, Unable, find_unable
 from generation.engine import SamplingOptions
 
-WIRE_NAMES = {"json_schema": "format", "max_tokens": "num_predict"}
+WIRE_NAMES = {"json_schema": "format", "max_tokens": "num_predict", "adapter": "PARLEY_LORA"}
 """Where the contract has another name than the engine."""
 
-NOT_ON_THE_WIRE = frozenset({"ignore_eos"})
+AT_START = frozenset({"adapter"})
+"""What is refused when Parley starts, before any request can ask for it."""
+
+NOT_ON_THE_WIRE = frozenset({"ignore_eos", "logprobs", "shown_tokens"})
+"""Options of other dialects than the native one."""
 
 
 def check_abilities(sampling: SamplingOptions, abilities: Abilities) -> None:
@@ -44,6 +48,8 @@ def describe(abilities: Abilities) -> Iterator[str]:
         if option not in abilities.options and option not in NOT_ON_THE_WIRE:
             yield f"`{_wire_name(option)}` is not supported by {abilities.engine}."
     for group in abilities.apart:
+        if group & NOT_ON_THE_WIRE:
+            continue
         names = " and ".join(f"`{_wire_name(option)}`" for option in sorted(group))
         yield f"{names} cannot be combined on {abilities.engine}."
     for option, note in abilities.notes.items():
@@ -56,7 +62,8 @@ def table(engines: Iterable[Abilities]) -> str:
     names = [field.name for field in fields(SamplingOptions) if field.name not in NOT_ON_THE_WIRE]
     lines = ["| option | " + " | ".join(each.engine for each in engines) + " |", "|---" * (len(engines) + 1) + "|"]
     for name in names:
-        marks = ("yes" if name in each.options else "400" for each in engines)
+        refusal = "refused at the start" if name in AT_START else "400"
+        marks = ("yes" if name in each.options else refusal for each in engines)
         lines.append(f"| `{_wire_name(name)}` | " + " | ".join(marks) + " |")
     notes = [f"- {sentence}" for each in engines for sentence in describe(each)]
     return "\n".join([*lines, "", *notes]) + "\n"

@@ -1,20 +1,18 @@
 """The day's calls of whoever asks: charged before the work, kept, settled or given back after it.
 
-Owns: when a call costs what (`contract.md` section 4), and the rate-limit headers. The counting itself is one SQL
-statement in `storage/ledger.py`.
+Owns: when a call costs what (`contract.md` section 4). The counting itself is one SQL statement in
+`storage/ledger.py`.
 """
 
 import asyncio
 import contextlib
 import logging
-import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import datetime
 
 from api.auth import Caller
 from api.errors import allowance_used, balance_spent, from_exception
+from api.rate import RateState
 from storage.clock import Clock
 from storage.errors import AllowanceUsedError, StorageError
 from storage.ledger import Allowance as DayAllowance
@@ -24,29 +22,6 @@ logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = (0.5, 1.0, 2.0, 4.0)
 """Pauses between tries to close a call whose ledger move failed."""
-
-
-@dataclass(frozen=True, slots=True)
-class RateState:
-    """What the rate-limit headers of one reply say."""
-
-    limit: int
-    remaining: int
-    resets_at: datetime
-
-    def headers(self, now: datetime) -> Mapping[str, str]:
-        """Render `X-RateLimit-*` and the IETF fields (draft-ietf-httpapi-ratelimit-headers-10).
-
-        `t` is the true number of seconds to the local midnight; `w` is nominal, a day may last 23 or 25 hours.
-        """
-        seconds = max(0, math.ceil((self.resets_at - now).total_seconds()))
-        return {
-            "X-RateLimit-Limit": str(self.limit),
-            "X-RateLimit-Remaining": str(self.remaining),
-            "X-RateLimit-Reset": str(math.ceil(self.resets_at.timestamp())),
-            "RateLimit-Policy": f'"daily";q={self.limit};w=86400',
-            "RateLimit": f'"daily";r={self.remaining};t={seconds}',
-        }
 
 
 def _rate_state(day: DayAllowance, *, given_back: int = 0) -> RateState:
@@ -95,14 +70,12 @@ class Allowance:
         try:
             charge = await self._charge(caller)
         except AllowanceUsedError as error:
-            now = self._clock.now()
-            spent = RateState(error.limit, 0, error.resets_at)
-            raise allowance_used(error.limit, error.resets_at, now, headers=spent.headers(now)) from None
+            raise allowance_used(RateState(error.limit, 0, error.resets_at), self._clock.now()) from None
         call = Call(caller, charge)
         self.open.add(call)
         try:
             if caller.llm_balance is not None and caller.llm_balance <= 0:
-                raise balance_spent(headers=call.rate.headers(self._clock.now()))
+                raise balance_spent(call.rate)
             yield call
         except BaseException as error:
             await self._finish(self._close_failed(call, error))

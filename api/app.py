@@ -9,19 +9,32 @@ from api.config import ApiConfig
 from api.draining import Draining
 from api.metrics import Metrics
 from api.middleware import add_headers, answer_errors, identify
+from api.modelslab_webhooks import run_webhooks
 from api.openapi import build_document
 from api.operations import render_page
 from api.pipeline import Pipeline
 from api.queue import RequestQueue
-from api.routes import ROUTES
+from api.routes import DIALECTS, ROUTES
 from generation.engine import Engine
+from generation.finishing import Finisher
+from storage.chats import Chats
 from storage.clock import Clock
 from storage.ledger import Ledger
+from storage.outbox import Outbox
+from storage.signing_keys import SigningKeys
 from storage.tokens import TokenStore
 
 
 def create_app(
-    config: ApiConfig, *, engine: Engine, tokens: TokenStore, ledger: Ledger, clock: Clock
+    config: ApiConfig,
+    *,
+    engine: Engine,
+    tokens: TokenStore,
+    ledger: Ledger,
+    chats: Chats,
+    outbox: Outbox,
+    signing_keys: SigningKeys,
+    clock: Clock,
 ) -> web.Application:
     """Build the application around parts that are already open; whoever opened them closes them.
 
@@ -31,9 +44,15 @@ def create_app(
     queue = RequestQueue(slots=config.slots, max_waiting=config.max_waiting)
     allowance = Allowance(ledger, clock=clock)
     app[keys.CONFIG] = config
+    app[keys.DIALECTS] = DIALECTS
     app[keys.CLOCK] = clock
     app[keys.ENGINE] = engine
     app[keys.LEDGER] = ledger
+    app[keys.CHATS] = chats
+    app[keys.OUTBOX] = outbox
+    app[keys.SIGNING_KEYS] = signing_keys
+    app[keys.FINISHER] = Finisher()
+    app[keys.BACKGROUND] = set()
     app[keys.ALLOWANCE] = allowance
     app[keys.AUTHENTICATOR] = Authenticator(tokens, service_token=config.service_token, daily_calls=config.daily_calls)
     app[keys.PIPELINE] = Pipeline(
@@ -45,14 +64,16 @@ def create_app(
     )
     app[keys.METRICS] = Metrics(engine=engine, queue=queue)
     app[keys.DRAINING] = Draining()
-    app[keys.DOCUMENT] = build_document(ROUTES, config.public_url, config.abilities)
+    app[keys.DOCUMENT] = build_document(ROUTES, DIALECTS, config.public_url, config.abilities)
     app[keys.PAGE] = render_page(app[keys.DOCUMENT])
     app[keys.STARTED_AT] = int(clock.now().timestamp())
     for route in ROUTES:
-        app.router.add_route(route.method, route.path, route.handler)
-        if route.method == "GET":
-            app.router.add_route("HEAD", route.path, route.handler)
+        for path in route.paths:
+            app.router.add_route(route.method, path, route.handler)
+            if route.method == "GET":
+                app.router.add_route("HEAD", path, route.handler)
     app.on_response_prepare.append(add_headers)
+    app.cleanup_ctx.append(run_webhooks)
     app.on_cleanup.append(_drain)
     return app
 

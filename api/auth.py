@@ -1,19 +1,21 @@
 """Who is calling: API tokens, and the service token that acts for a Discord server.
 
-Owns: reading `Authorization`, telling unknown, revoked and expired tokens apart. Does not own: what a caller may
-still use today (`allowance.py`), or how tokens are kept (`storage/tokens.py`).
+Owns: telling unknown, revoked and expired tokens apart. Does not own: where a dialect carries the token
+(`dialect.py`), what a caller may still use today (`allowance.py`), or how tokens are kept (`storage/tokens.py`).
 """
 
 import hmac
 import re
 from dataclasses import dataclass
 
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from api.contract import ON_BEHALF_OF_HEADER, PERSON_HEADER, PERSON_PATTERN, TENANT_PATTERN
-from api.errors import ApiError, invalid_field, unauthorized
+from api.errors import forbidden, invalid_field, unauthorized
 from storage.errors import TokenExpiredError, TokenRevokedError, TokenUnknownError
 from storage.tokens import TokenStore
+
+NO_TOKEN = "Send your API token in the Authorization header: Authorization: Bearer <API token>."  # noqa: S105 - advice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,14 +42,13 @@ class Authenticator:
         self._service_token = service_token.encode()
         self._daily_calls = daily_calls
 
-    async def authenticate(self, request: web.Request) -> Caller:
-        """Find the caller; raises the 401 that says what is wrong with the token."""
-        secret = _bearer(request.headers.get(hdrs.AUTHORIZATION, ""))
+    async def authenticate(self, request: web.Request, secret: str) -> Caller:
+        """Find the caller by the token that the request carries; raises the 401 that says what is wrong with it."""
         if hmac.compare_digest(secret.encode("utf-8", "surrogateescape"), self._service_token):
             return self._on_behalf_of(request.headers.get(ON_BEHALF_OF_HEADER), request.headers.get(PERSON_HEADER))
         for header in (ON_BEHALF_OF_HEADER, PERSON_HEADER):
             if header in request.headers:
-                raise ApiError(403, "Forbidden", f"Only the service token may send {header}; leave it out.")
+                raise forbidden(f"Only the service token may send {header}; leave it out.")
         return await self._token_holder(secret)
 
     def _on_behalf_of(self, tenant: str | None, person: str | None) -> Caller:
@@ -60,7 +61,7 @@ class Authenticator:
 
     async def _token_holder(self, secret: str) -> Caller:
         if not secret:
-            raise unauthorized("Send your API token in the Authorization header: Authorization: Bearer <API token>.")
+            raise unauthorized(NO_TOKEN)
         try:
             token = await self._tokens.find(secret)
         except TokenUnknownError:
@@ -76,9 +77,3 @@ class Authenticator:
             llm_balance=token.llm_balance,
             mature=token.mature,
         )
-
-
-def _bearer(header: str) -> str:
-    """Take the token out of both forms: bare, or after `Bearer` in any case (RFC 9110 section 11.1)."""
-    scheme, _, rest = header.strip().partition(" ")
-    return rest.strip() if scheme.lower() == "bearer" else header.strip()

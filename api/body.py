@@ -9,7 +9,7 @@ from typing import Any, NoReturn, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
-from api.errors import ApiError, from_validation, invalid
+from api.errors import from_validation, invalid, not_json
 
 MAX_FIELDS = 1_000
 """Fields of one JSON object. Each unknown one is a finding; 70,000 of them would hold up everybody else."""
@@ -31,13 +31,14 @@ def _bounded_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-async def read_object(request: web.Request) -> dict[str, Any]:
+async def read_object(request: web.Request, *, needs_content_type: bool = True) -> dict[str, Any]:
     """Read the body as a JSON object (RFC 8259: UTF-8, and no NaN or Infinity).
 
+    Without `needs_content_type` a body is taken for JSON whatever its type says, as `curl -d` sends it.
     Raises the 400 or 415 that says what is wrong; aiohttp raises its own 413 for a body over the limit.
     """
-    if request.content_type != "application/json":
-        raise ApiError(415, "Unsupported media type", "Send JSON with the header Content-Type: application/json.")
+    if needs_content_type and request.content_type != "application/json":
+        raise not_json()
     try:
         raw = await request.read()
     except web.RequestPayloadError:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from api.model_names import ModelNames
 from generation.abilities import Abilities
 
 REPLY_DEADLINE_SECONDS = 600.0
@@ -15,7 +16,13 @@ one to three seconds, so most callers never notice one."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiConfig:
-    """Limits and names of one service. `public_url` is the address people see, without a slash at its end."""
+    """Limits and names of one service. `public_url` is the address people see, without a slash at its end.
+
+    `adapter_names` are the LoRA adapters that `model` may name beside the model itself.
+    `system_prompt` is the persona of conversations that the service keeps, `uncensored_system_prompt` the operator's
+    other one. `webhooks_waiting` and `webhooks_per_minute` bound each API token; `allows_private_webhooks` lets
+    webhooks go to private machines and over http.
+    """
 
     service_token: str = field(repr=False)
     model_name: str
@@ -28,3 +35,15 @@ class ApiConfig:
     max_body_bytes: int
     reply_deadline_seconds: float = REPLY_DEADLINE_SECONDS
     engine_wait_seconds: float = ENGINE_WAIT_SECONDS
+    adapter_names: tuple[str, ...] = ()
+    system_prompt: str = ""
+    uncensored_system_prompt: str | None = None
+    allows_private_webhooks: bool = False
+    webhooks_waiting: int = 100
+    webhooks_per_minute: int = 30
+    webhook_retry_seconds: float = 15.0
+
+    @property
+    def models(self) -> ModelNames:
+        """What a request's `model` may say, and what it means."""
+        return ModelNames(self.model_name, self.adapter_names)

@@ -73,7 +73,8 @@ NumCtx = Annotated[
 ]
 
 
-def _one_stop_is_a_list(value: object) -> object:
+def one_stop_is_a_list(value: object) -> object:
+    """Take a single stop text for a list of one."""
     return [value] if isinstance(value, str) else value
 
 
@@ -85,20 +86,20 @@ def _parse_format(value: object) -> object:
     raise ValueError('use "json" or a JSON Schema object')
 
 
-class _Strict(BaseModel):
-    """Numbers are numbers, strings are strings, and NaN is neither."""
+class Strict(BaseModel):
+    """A request: numbers are numbers, strings are strings, NaN is neither, and no field is unknown."""
 
     model_config = ConfigDict(strict=True, allow_inf_nan=False, extra="forbid")
 
 
-class ChatMessage(_Strict):
+class ChatMessage(Strict):
     """One role-tagged message."""
 
     role: Literal["system", "user", "assistant"]
     content: Text
 
 
-class SamplingFields(_Strict):
+class SamplingFields(Strict):
     """The sampling options. A default here is the default everywhere: bot and terminal read it from here."""
 
     mirostat: Annotated[int, Field(ge=0, le=2, description="0 off, 1 or 2 the version of Mirostat"), Whole] = 0
@@ -114,7 +115,7 @@ class SamplingFields(_Strict):
     stop: Annotated[
         Stops | None,
         Field(description="texts that end the reply and are not part of it"),
-        BeforeValidator(_one_stop_is_a_list, json_schema_input_type=Stop | Stops | None),
+        BeforeValidator(one_stop_is_a_list, json_schema_input_type=Stop | Stops | None),
     ] = None
     tfs_z: Annotated[float, Field(ge=0, description="tail-free sampling; 1 and above = off")] = 1.0
     num_predict: NumPredict = 128
@@ -269,7 +270,7 @@ class UsageReply(BaseModel):
     days: list[DayUsage]
 
 
-class TokenizeRequest(_Strict):
+class TokenizeRequest(Strict):
     """Body of `POST /ai/tokenize`: either a text, or messages with the context they should fit."""
 
     text: Text | None = None

@@ -1,11 +1,12 @@
-"""Every refusal of the service as a class that carries its status, and the one body they are rendered with.
+"""Every refusal of the service as a class that carries its status and kind.
 
-Owns: which domain error becomes which status, title and advice. Does not own: when one is raised. The texts here are
-written in this file; no exception text from anywhere else ever reaches a caller.
+Owns: which domain error becomes which status, title and advice. Does not own: when one is raised, or the body it is
+rendered with (`dialect.py`, one per dialect). The texts here are written in this file; no exception text from anywhere
+else ever reaches a caller.
 """
 
 import difflib
-import json
+import enum
 import math
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -14,12 +15,15 @@ from http import HTTPStatus
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
-from api.contract import ErrorReply, FieldProblem
+from api.contract import FieldProblem
+from api.fields import find_home
+from api.rate import RateState
 from generation.errors import (
     EngineUnavailableError,
     FormatRefusedError,
     PromptTooLongError,
     TemplateRefusedError,
+    ToolsRefusedError,
 )
 from storage.errors import StorageError
 
@@ -27,8 +31,36 @@ MAX_DETAILS = 50
 """Problems listed in one reply; 10,000 bad messages do not make a megabyte of answer."""
 
 
+MAX_SAID = 5
+"""Problems spelled out in a text."""
+
+
+class Kind(enum.StrEnum):
+    """What went wrong, as far as any dialect's body tells it; the values are OpenAI's codes where it has one."""
+
+    INVALID = "invalid_value"
+    TOO_LONG = "context_length_exceeded"
+    UNAUTHORIZED = "invalid_api_key"
+    FORBIDDEN = "forbidden"
+    BALANCE_SPENT = "insufficient_quota"
+    UNKNOWN_MODEL = "model_not_found"
+    UNKNOWN_ROUTE = "unknown_url"
+    WRONG_METHOD = "method_not_supported"
+    TOO_LARGE = "request_too_large"
+    NOT_JSON = "unsupported_media_type"
+    CALLS_USED = "rate_limit_exceeded"
+    INTERNAL = "internal_error"
+    BUSY = "overloaded"
+    UNAVAILABLE = "model_unavailable"
+    TIMED_OUT = "timeout"
+
+
 class ApiError(Exception):
-    """A refusal with everything its reply needs. `message` says what to do."""
+    """A refusal with everything its reply needs. `message` says what to do.
+
+    `rate` is the state of the caller's day where it is known only to whoever refused. `is_in_own_words` says that the
+    fields are named as the caller's dialect names them; elsewhere they have the native dialect's names.
+    """
 
     def __init__(
         self,
@@ -36,59 +68,120 @@ class ApiError(Exception):
         title: str,
         message: str,
         *,
+        kind: Kind = Kind.INVALID,
         details: Iterable[FieldProblem] = (),
         headers: Mapping[str, str] | None = None,
+        rate: RateState | None = None,
+        is_in_own_words: bool = False,
     ) -> None:
         super().__init__(title)
         self.status = status
         self.title = title
         self.message = message
+        self.kind = kind
         self.details = list(details)
         self.headers = dict(headers or {})
+        self.rate = rate
+        self.is_in_own_words = is_in_own_words
 
     @property
     def is_ours(self) -> bool:
         """Say whether the failure is the service's, so that the call is given back."""
         return self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
+    @property
+    def field(self) -> str | None:
+        """Name the first bad field; None where no field is to blame."""
+        return self.details[0].field if self.details else None
 
-def invalid(message: str, *, details: Iterable[FieldProblem] = ()) -> ApiError:
+    @property
+    def full_message(self) -> str:
+        """Say every problem in one text, a few at most: for bodies that have no place for details."""
+        if len(self.details) < 2:
+            return self.message
+        said = [f"{each.field}: {each.problem}" for each in self.details[:MAX_SAID]]
+        more = len(self.details) - len(said)
+        return "; ".join([*said, f"and {more} more"] if more else said)
+
+    def renamed(self, names: Mapping[str, str]) -> "ApiError":
+        """Say it with a dialect's own names of the fields; `names` are by the native dialect's."""
+        if self.is_in_own_words:
+            return self
+        details = [FieldProblem(field=_rename(each.field, names), problem=each.problem) for each in self.details]
+        message = self.message
+        if self.details and message.startswith(old := f"{self.details[0].field}: "):
+            message = f"{details[0].field}: {message.removeprefix(old)}"
+        return ApiError(
+            self.status,
+            self.title,
+            message,
+            kind=self.kind,
+            details=details,
+            headers=self.headers,
+            rate=self.rate,
+            is_in_own_words=True,
+        )
+
+
+def _rename(field: str, names: Mapping[str, str]) -> str:
+    first, dot, rest = field.partition(".")
+    return names.get(first, first) + dot + rest
+
+
+def invalid(
+    message: str, *, kind: Kind = Kind.INVALID, details: Iterable[FieldProblem] = (), is_in_own_words: bool = False
+) -> ApiError:
     """Build the 400."""
-    return ApiError(400, "Invalid request", message, details=details)
+    return ApiError(400, "Invalid request", message, kind=kind, details=details, is_in_own_words=is_in_own_words)
 
 
-def invalid_field(field: str, problem: str) -> ApiError:
+def invalid_field(field: str, problem: str, *, kind: Kind = Kind.INVALID) -> ApiError:
     """Build the 400 for one field."""
-    return invalid(f"{field}: {problem}", details=[FieldProblem(field=field, problem=problem)])
+    return invalid(f"{field}: {problem}", kind=kind, details=[FieldProblem(field=field, problem=problem)])
 
 
 def unauthorized(message: str) -> ApiError:
     """Build the 401, with the challenge that RFC 9110 section 11.6.1 asks for."""
-    return ApiError(401, "Unauthorized", message, headers={"WWW-Authenticate": 'Bearer realm="parley"'})
+    challenge = {"WWW-Authenticate": 'Bearer realm="parley"'}
+    return ApiError(401, "Unauthorized", message, kind=Kind.UNAUTHORIZED, headers=challenge)
 
 
-def unknown_model(name: str, loaded: str) -> ApiError:
-    """Build the 404 for a model that is not loaded. Both names come from the caller or the settings."""
-    return ApiError(404, "Not found", f"There is no model {name[:80]!r} here; leave model out or use {loaded!r}.")
+def not_json() -> ApiError:
+    """Build the 415."""
+    message = "Send JSON with the header Content-Type: application/json."
+    return ApiError(415, "Unsupported media type", message, kind=Kind.NOT_JSON)
 
 
-def allowance_used(limit: int, resets_at: datetime, now: datetime, *, headers: Mapping[str, str]) -> ApiError:
-    """Build the 429 of a spent day; `headers` are those of the rate limit."""
-    seconds = max(1, math.ceil((resets_at - now).total_seconds()))
-    message = f"All {limit} calls of today are used; the next day starts at {resets_at.isoformat()}."
-    return ApiError(429, "Too many requests", message, headers={**headers, "Retry-After": str(seconds)})
+def forbidden(message: str) -> ApiError:
+    """Build the 403 for what only others may do."""
+    return ApiError(403, "Forbidden", message, kind=Kind.FORBIDDEN)
 
 
-def balance_spent(*, headers: Mapping[str, str]) -> ApiError:
-    """Build the 403 of a spent LLM-token balance; `headers` are those of the rate limit."""
+def unknown_model(name: str, known: Iterable[str]) -> ApiError:
+    """Build the 404 for a model that is not loaded. The names come from the caller and the settings."""
+    names = " or ".join(repr(each) for each in known)
+    message = f"There is no model {name[:80]!r} here; use {names}."
+    return ApiError(404, "Not found", message, kind=Kind.UNKNOWN_MODEL)
+
+
+def allowance_used(rate: RateState, now: datetime) -> ApiError:
+    """Build the 429 of a spent day."""
+    seconds = max(1, math.ceil((rate.resets_at - now).total_seconds()))
+    message = f"All {rate.limit} calls of today are used; the next day starts at {rate.resets_at.isoformat()}."
+    headers = {"Retry-After": str(seconds)}
+    return ApiError(429, "Too many requests", message, kind=Kind.CALLS_USED, headers=headers, rate=rate)
+
+
+def balance_spent(rate: RateState) -> ApiError:
+    """Build the 403 of a spent LLM-token balance."""
     message = "The LLM-token balance of this API token is spent; ask for more."
-    return ApiError(403, "Forbidden", message, headers=headers)
+    return ApiError(403, "Forbidden", message, kind=Kind.BALANCE_SPENT, rate=rate)
 
 
 def busy(waiting: int, retry_after_seconds: int) -> ApiError:
     """Build the 503 of a full queue."""
     message = f"{waiting} requests are waiting already; try again in {retry_after_seconds} s."
-    return ApiError(503, "Busy", message, headers={"Retry-After": str(retry_after_seconds)})
+    return ApiError(503, "Busy", message, kind=Kind.BUSY, headers={"Retry-After": str(retry_after_seconds)})
 
 
 def timed_out(deadline_seconds: float) -> ApiError:
@@ -97,12 +190,14 @@ def timed_out(deadline_seconds: float) -> ApiError:
         504,
         "Timeout",
         f"There was no whole reply within {deadline_seconds:.0f} s; ask for fewer tokens or try again later.",
+        kind=Kind.TIMED_OUT,
     )
 
 
 def internal() -> ApiError:
     """Build the 500: it says nothing of what went wrong, the log knows."""
-    return ApiError(500, "Internal error", "Something went wrong here; please report the request_id.")
+    message = "Something went wrong here; please report the request_id."
+    return ApiError(500, "Internal error", message, kind=Kind.INTERNAL)
 
 
 def _too_long(error: PromptTooLongError) -> ApiError:
@@ -110,26 +205,35 @@ def _too_long(error: PromptTooLongError) -> ApiError:
         f"the system message and the last message take {error.prompt_tokens} tokens, "
         f"the limit is {error.limit_tokens}; shorten them or raise num_ctx"
     )
-    return invalid_field("messages", problem)
+    if error.is_whole:
+        problem = (
+            f"this model's maximum context length is {error.limit_tokens + 1} tokens and the conversation takes "
+            f"{error.prompt_tokens}; nothing is left out here, so send fewer or shorter messages"
+        )
+    return invalid_field("messages", problem, kind=Kind.TOO_LONG)
 
 
 def _unavailable(error: EngineUnavailableError) -> ApiError:
     seconds = max(1, error.retry_after_seconds)
     message = f"The model is not available right now; try again in {seconds} s."
-    return ApiError(503, "Model unavailable", message, headers={"Retry-After": str(seconds)})
+    headers = {"Retry-After": str(seconds)}
+    return ApiError(503, "Model unavailable", message, kind=Kind.UNAVAILABLE, headers=headers)
 
 
 def from_http(error: web.HTTPException) -> ApiError:
     """Translate what aiohttp itself refuses: unknown routes, wrong methods, large bodies."""
     match error.status:
         case 404:
-            return ApiError(404, "Not found", "There is no such route; GET /docs lists them.")
+            message = "There is no such route; GET /docs lists them."
+            return ApiError(404, "Not found", message, kind=Kind.UNKNOWN_ROUTE)
         case 405:
             allowed = ", ".join(sorted(getattr(error, "allowed_methods", ())))
             message = f"This route takes {allowed or 'another method'}."
-            return ApiError(405, "Method not allowed", message, headers={"Allow": allowed})
+            headers = {"Allow": allowed}
+            return ApiError(405, "Method not allowed", message, kind=Kind.WRONG_METHOD, headers=headers)
         case 413:
-            return ApiError(413, "Body too large", "The body is larger than this server takes (PARLEY_MAX_BODY).")
+            message = "The body is larger than this server takes (PARLEY_MAX_BODY)."
+            return ApiError(413, "Body too large", message, kind=Kind.TOO_LARGE)
         case _:
             return ApiError(error.status, HTTPStatus(error.status).phrase, "The request could not be understood.")
 
@@ -148,6 +252,8 @@ def from_exception(error: BaseException) -> ApiError:
             )
         case FormatRefusedError():
             return invalid_field("format", error.problem)
+        case ToolsRefusedError():
+            return invalid_field("tools", error.problem)
         case EngineUnavailableError():
             return _unavailable(error)
         case StorageError():
@@ -155,6 +261,7 @@ def from_exception(error: BaseException) -> ApiError:
                 503,
                 "Busy",
                 "The database did not answer in time; try again in 5 s.",
+                kind=Kind.BUSY,
                 headers={"Retry-After": "5"},
             )
         case web.HTTPException():
@@ -172,7 +279,11 @@ def _field_path(location: tuple[int | str, ...], message: str) -> str:
 
 
 def _unknown_field(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
+    known = list(known)
+    home = find_home(name, known)
+    if home is not None:
+        return f"unknown field here; it belongs to {home}"
+    close = difflib.get_close_matches(name, known, n=1)
     return f"unknown field; did you mean {close[0]}?" if close else "unknown field"
 
 
@@ -188,21 +299,4 @@ def from_validation(error: ValidationError, model: type[BaseModel]) -> ApiError:
         details.append(FieldProblem(field=field[:200], problem=problem))
     first = details[0]
     more = f" (and {len(details) - 1} more, see details)" if len(details) > 1 else ""
-    return invalid(f"{first.field}: {first.problem}{more}", details=details)
-
-
-def render(error: ApiError, request_id: str) -> web.Response:
-    """Render the native error body."""
-    body = ErrorReply(
-        error=error.title,
-        code=error.status,
-        message=error.message,
-        request_id=request_id,
-        details=error.details,
-    )
-    return web.json_response(
-        body.model_dump(mode="json"),
-        status=error.status,
-        headers=error.headers,
-        dumps=lambda value: json.dumps(value, ensure_ascii=True),
-    )
+    return invalid(f"{first.field}: {first.problem}{more}", details=details, is_in_own_words=True)

@@ -1,20 +1,30 @@
 """The typed keys under which the application and a request carry their parts; nothing else."""
 
+import asyncio
 from typing import Any
 
 from aiohttp import web
 
-from api.allowance import Allowance, Call, RateState
+from api.allowance import Allowance, Call
 from api.auth import Authenticator
 from api.config import ApiConfig
+from api.dialect import Dialects
 from api.draining import Draining
 from api.metrics import Metrics
 from api.pipeline import Pipeline
+from api.rate import RateState
+from api.transcripts import Signer
+from api.webhooks.deliverer import Deliverer
 from generation.engine import Engine
+from generation.finishing import Finisher
+from storage.chats import Chats
 from storage.clock import Clock
 from storage.ledger import Ledger
+from storage.outbox import Outbox
+from storage.signing_keys import SigningKeys
 
 CONFIG = web.AppKey("config", ApiConfig)
+DIALECTS = web.AppKey("dialects", Dialects)
 CLOCK: web.AppKey[Clock] = web.AppKey("clock")
 ENGINE: web.AppKey[Engine] = web.AppKey("engine")
 AUTHENTICATOR = web.AppKey("authenticator", Authenticator)
@@ -23,6 +33,16 @@ LEDGER = web.AppKey("ledger", Ledger)
 PIPELINE = web.AppKey("pipeline", Pipeline)
 METRICS = web.AppKey("metrics", Metrics)
 DRAINING = web.AppKey("draining", Draining)
+CHATS = web.AppKey("chats", Chats)
+OUTBOX = web.AppKey("outbox", Outbox)
+SIGNING_KEYS = web.AppKey("signing_keys", SigningKeys)
+FINISHER = web.AppKey("finisher", Finisher)
+TRANSCRIPTS = web.AppKey("transcripts", Signer)
+FETCHES = web.AppKey("fetches", Signer)
+"""The addresses of transcripts, and of replies that are made later; both known once the service has started."""
+DELIVERER = web.AppKey("deliverer", Deliverer)
+BACKGROUND: web.AppKey[set[asyncio.Task[None]]] = web.AppKey("background")
+"""The replies that are made for webhooks."""
 PAGE = web.AppKey("page", str)
 DOCUMENT: web.AppKey[dict[str, Any]] = web.AppKey("document")
 STARTED_AT = web.AppKey("started_at", int)

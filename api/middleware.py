@@ -14,7 +14,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from api import keys
-from api.errors import ApiError, from_exception, render
+from api.calls import dialect_of
+from api.errors import ApiError, from_exception
 from api.metrics import Metrics
 
 logger = logging.getLogger(__name__)
@@ -60,17 +61,22 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         _log_failure(request, refusal, error)
         if keys.STREAM in request:
             return request[keys.STREAM]
-        return render(refusal, request[keys.REQUEST_ID])
+        if refusal.rate is not None:
+            request[keys.RATE] = refusal.rate
+        return dialect_of(request).render(refusal, request[keys.REQUEST_ID])
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Add the id and, for an authenticated caller, the allowance to any reply (a signal of the application)."""
     if keys.REQUEST_ID in request:
-        response.headers["X-Request-Id"] = request[keys.REQUEST_ID]
+        for name in dialect_of(request).request_id_headers:
+            response.headers[name] = request[keys.REQUEST_ID]
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     rate = request[keys.CALL].rate if keys.CALL in request else request.get(keys.RATE)
     if rate is not None:
-        response.headers.update(rate.headers(request.app[keys.CLOCK].now()))
+        now = request.app[keys.CLOCK].now()
+        response.headers.update(rate.headers(now))
+        response.headers.update(dialect_of(request).rate_headers(rate, now))
 
 
 def _log_failure(request: web.Request, refusal: ApiError, error: Exception) -> None:

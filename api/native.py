@@ -4,41 +4,43 @@ Owns: parsing to the common job and rendering the common events, as `contract.md
 anything another dialect would need too.
 """
 
-import asyncio
 import secrets
-from contextlib import aclosing
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
+from pydantic import BaseModel
 
 from api import keys
 from api.abilities import check_abilities
 from api.allowance import Call
 from api.body import read_object, validate
+from api.calls import charged, identified
+from api.config import ApiConfig
 from api.contract import (
     CallUsage,
     ChatPiece,
     ChatReply,
     ChatRequest,
     DayUsage,
+    Format,
     LlmTokenUsage,
     QueuePlace,
     ReplyMessage,
+    SamplingFields,
     TokenizeReply,
     TokenizeRequest,
     Usage,
     UsageReply,
 )
-from api.errors import from_exception, render, unknown_model
-from api.pipeline import Done, Job, Queued
+from api.job import Done, Ended, Event, Job, Piece, Queued, Whole
+from api.replying import NDJSON, Renderer, answer, line
 from api.schemas import check_schema
-from generation.engine import Message, Piece, SamplingOptions
+from generation.engine import Message, SamplingOptions
 
 MAX_SEED = 2**32 - 2
 """llama.cpp's seeds are 32 bits, and the last value means random there."""
-
-READER_SECONDS = 60.0
 
 MAX_INT32 = 2**31 - 1
 
@@ -61,13 +63,12 @@ IGNORED_FIELDS = frozenset(
 
 async def chat(request: web.Request) -> web.StreamResponse:
     """Answer `POST /ai/chat`."""
-    caller = await request.app[keys.AUTHENTICATOR].authenticate(request)
-    async with request.app[keys.ALLOWANCE].charged(caller) as call:
-        request[keys.CALL] = call
+    async with charged(request) as call:
         asked, warnings = await _read_chat(request)
         job, more_warnings = _to_job(request, asked)
-        reply = _Reply(request, job, call, warnings + more_warnings)
-        return await (reply.stream() if asked.stream else reply.whole())
+        events = request.app[keys.PIPELINE].run(job, call)
+        renderer = _Renderer(request.app[keys.CONFIG], job, call, warnings + more_warnings)
+        return await answer(request, events, renderer, is_streamed=asked.stream)
 
 
 async def _read_chat(request: web.Request) -> tuple[ChatRequest, list[str]]:
@@ -92,10 +93,7 @@ def _to_job(request: web.Request, asked: ChatRequest) -> tuple[Job, list[str]]:
     if isinstance(asked.format, dict):
         check_schema(asked.format)
     config = request.app[keys.CONFIG]
-    loaded = config.model_name
-    if asked.model is not None and asked.model != loaded:
-        raise unknown_model(asked.model, loaded)
-    sampling = to_sampling(asked)
+    sampling = replace(to_sampling(asked), adapter=config.models.find_adapter(asked.model))
     check_abilities(sampling, config.abilities)
     limit = config.context_tokens
     warnings = []
@@ -111,7 +109,12 @@ def _to_job(request: web.Request, asked: ChatRequest) -> tuple[Job, list[str]]:
 
 
 def to_sampling(asked: ChatRequest) -> SamplingOptions:
-    """Translate the contract's fields to the engine's options, drawing a seed where none is given."""
+    """Translate a request's options to the engine's, drawing a seed where none is given."""
+    return sampling_from(asked, asked.format)
+
+
+def sampling_from(asked: SamplingFields, form: Format | None) -> SamplingOptions:
+    """Translate the contract's options to the engine's, drawing a seed where none is given; `form` is its `format`."""
     return SamplingOptions(
         temperature=asked.temperature,
         top_k=min(asked.top_k, MAX_INT32),
@@ -129,81 +132,41 @@ def to_sampling(asked: ChatRequest) -> SamplingOptions:
         seed=asked.seed if asked.seed > 0 else secrets.randbelow(MAX_SEED) + 1,
         max_tokens=1,
         stop=tuple(asked.stop or ()),
-        json_schema={"type": "object"} if asked.format == "json" else asked.format,
+        json_schema={"type": "object"} if form == "json" else form,
     )
 
 
-class _Reply:
-    """Renders one run of the pipeline, whole or as newline-delimited JSON."""
+class _Renderer(Renderer):
+    """Renders one reply, whole or as newline-delimited JSON."""
 
-    def __init__(self, request: web.Request, job: Job, call: Call, warnings: list[str]) -> None:
-        self._request = request
+    content_type = NDJSON
+
+    def __init__(self, config: ApiConfig, job: Job, call: Call, warnings: list[str]) -> None:
         self._job = job
         self._call = call
         self._warnings = warnings
-        self._model = request.app[keys.CONFIG].model_name
-        self._events = request.app[keys.PIPELINE].run(job, call)
+        self._model = config.models.name_of(job.sampling.adapter)
 
-    async def whole(self) -> web.Response:
-        """Fold the stream into one object."""
-        text: list[str] = []
-        async with aclosing(self._events) as events:
-            async for event in events:
-                if isinstance(event, Piece):
-                    text.append(event.text)
-                elif isinstance(event, Done):
-                    done = event
-        return web.json_response(text=self._last(done, "".join(text)).model_dump_json())
+    def whole(self, reply: Whole) -> ChatReply:
+        return self._last(reply.done, reply.choices[0].text)
 
-    async def stream(self) -> web.StreamResponse:
-        """Send a line per event. An error before the first is an ordinary error reply, later a last line."""
-        async with aclosing(self._events) as events:
-            first = await anext(events)
-            response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson", "Cache-Control": "no-store"})
-            await response.prepare(self._request)
-            self._request[keys.STREAM] = response
-            try:
-                await self._send(response, self._line(first))
-                async for event in events:
-                    await self._send(response, self._line(event))
-            except ConnectionError:
-                raise
-            except Exception as error:
-                await self._write_error(response, error)
-                raise
-            await response.write_eof()
-            return response
-
-    async def _send(self, response: web.StreamResponse, line: bytes) -> None:
-        """Send a line; a reader that takes none for a minute counts as gone, for others wait for the slot."""
-        try:
-            async with asyncio.timeout(READER_SECONDS):
-                await response.write(line)
-        except TimeoutError:
-            if self._request.transport is not None:
-                self._request.transport.abort()
-            raise ConnectionResetError("the reader stalled") from None
-
-    def _line(self, event: Queued | Piece | Done) -> bytes:
-        line: ChatReply | ChatPiece
+    def event(self, event: Event) -> bytes:
         match event:
             case Done():
-                line = self._last(event, "")
+                return line(self._last(event, ""))
             case Queued(position, wait_seconds):
-                line = self._piece("", QueuePlace(position=position, wait_seconds=wait_seconds))
+                return line(self._piece("", QueuePlace(position=position, wait_seconds=wait_seconds)))
             case Piece(text):
-                line = self._piece(text)
-        return line.model_dump_json().encode() + b"\n"
+                return line(self._piece(text))
+            case Ended():
+                return b""
+
+    def error(self, body: BaseModel) -> bytes:
+        return line(body)
 
     def _piece(self, text: str, queue: QueuePlace | None = None) -> ChatPiece:
         message = ReplyMessage(content=text)
         return ChatPiece(model=self._model, created_at=datetime.now(UTC), message=message, queue=queue)
-
-    async def _write_error(self, response: web.StreamResponse, error: Exception) -> None:
-        body = render(from_exception(error), self._request[keys.REQUEST_ID]).body
-        assert isinstance(body, bytes)
-        await self._send(response, body + b"\n")
-        await response.write_eof()
 
     def _last(self, done: Done, text: str) -> ChatReply:
         finished = done.finished
@@ -239,9 +202,8 @@ class _Reply:
 
 async def usage(request: web.Request) -> web.Response:
     """Answer `GET /ai/usage`; costs no call."""
-    caller = await request.app[keys.AUTHENTICATOR].authenticate(request)
-    rate = await request.app[keys.ALLOWANCE].look(caller)
-    request[keys.RATE] = rate
+    caller = await identified(request)
+    rate = request[keys.RATE]
     recorded = await request.app[keys.LEDGER].usage(caller.tenant_id)
     reply = UsageReply(
         id=caller.tenant_id,
@@ -267,8 +229,7 @@ async def usage(request: web.Request) -> web.Response:
 
 async def tokenize(request: web.Request) -> web.Response:
     """Answer `POST /ai/tokenize`; costs no call."""
-    caller = await request.app[keys.AUTHENTICATOR].authenticate(request)
-    request[keys.RATE] = await request.app[keys.ALLOWANCE].look(caller)
+    await identified(request)
     asked = validate(TokenizeRequest, await read_object(request))
     pipeline = request.app[keys.PIPELINE]
     if asked.messages is None:

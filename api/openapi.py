@@ -3,6 +3,7 @@
 Source of the form: the OpenAPI Specification 3.1.0.
 """
 
+import re
 from collections.abc import Iterable
 from http import HTTPStatus
 from importlib.metadata import version
@@ -12,11 +13,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from api.abilities import describe
-from api.contract import ChatPiece, ErrorReply, Health
-from api.routes import JSON, Route
+from api.contract import Health
+from api.dialect import Dialect, Dialects
+from api.route import JSON, Route
 from generation.abilities import Abilities
-
-NDJSON = "application/x-ndjson"
 
 _RATE_HEADERS = {
     "X-RateLimit-Limit": ("integer", "calls a day"),
@@ -31,7 +31,10 @@ _STATUS_HEADERS = {
     HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": ("string", "the scheme to authenticate with")},
     HTTPStatus.TOO_MANY_REQUESTS: {"Retry-After": ("integer", "seconds to the next day")},
     HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": ("integer", "seconds to wait before the next try")},
+    529: {"Retry-After": ("integer", "seconds to wait before the next try")},
 }
+
+_STATUSES = frozenset(map(int, HTTPStatus))
 
 _DESCRIPTION = (
     "A language model over HTTP. Ask for an API token in Discord (`/developer token create`) or on the command line "
@@ -39,13 +42,17 @@ _DESCRIPTION = (
 )
 
 
-def build_document(routes: Iterable[Route], public_url: str, abilities: Abilities) -> dict[str, Any]:
+def build_document(
+    routes: Iterable[Route], dialects: Dialects, public_url: str, abilities: Abilities
+) -> dict[str, Any]:
     """Build the whole document; `public_url` is the address people see, `abilities` the loaded engine's."""
     rows = list(routes)
-    schemas = _schemas(rows)
+    schemas = _schemas(rows, dialects)
     paths: dict[str, dict[str, Any]] = {}
     for route in rows:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+        for number, path in enumerate(route.paths):
+            operation = _operation(route, dialects.find(path), number)
+            paths.setdefault(path, {})[route.method.lower()] = operation
     return {
         "openapi": "3.1.0",
         "info": {"title": "Parley", "version": version("parley"), "description": _DESCRIPTION},
@@ -57,57 +64,74 @@ def build_document(routes: Iterable[Route], public_url: str, abilities: Abilitie
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
                 "bare": {"type": "apiKey", "in": "header", "name": "Authorization"},
+                "key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
             },
         },
     }
 
 
-def _schemas(routes: Iterable[Route]) -> dict[str, Any]:
-    models: set[tuple[type[BaseModel], Any]] = {(ErrorReply, "serialization"), (ChatPiece, "serialization")}
+def _schemas(routes: Iterable[Route], dialects: Dialects) -> dict[str, Any]:
+    models: set[tuple[type[BaseModel], Any]] = set()
     for route in routes:
         if route.body is not None:
             models.add((route.body, "validation"))
-        if route.reply is not None:
-            models.add((route.reply, "serialization"))
+        replies = [dialects.find(route.path).error_reply, *route.stream]
+        models |= {(model, "serialization") for model in (route.reply, *replies) if model is not None}
     ordered = sorted(models, key=lambda pair: pair[0].__name__)
     _, definitions = models_json_schema(ordered, ref_template="#/components/schemas/{model}")
     schemas: dict[str, Any] = definitions["$defs"]
     return schemas
 
 
-def _operation(route: Route) -> dict[str, Any]:
+def _operation(route: Route, dialect: Dialect, number: int) -> dict[str, Any]:
+    """Describe a route; `number` tells its paths apart."""
+    failures = {str(status): _failure(route, dialect, status) for status in route.errors}
     operation: dict[str, Any] = {
         "summary": route.summary,
         "tags": [route.tag],
-        "operationId": route.handler.__name__,
-        "responses": {"200": _success(route)} | {str(status): _failure(route, status) for status in route.errors},
+        "operationId": _operation_id(route, number),
+        "responses": {"200": _success(route, dialect)} | failures,
     }
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+        for name in re.findall(r"{(\w+)", route.path)
+    ]
+    if parameters:
+        operation["parameters"] = parameters
     if 302 in route.errors:
         del operation["responses"]["200"]
     if route.body is not None:
         operation["requestBody"] = {"required": True, "content": {JSON: {"schema": _reference(route.body)}}}
     if route.needs_token:
-        operation["security"] = [{"bearer": []}, {"bare": []}]
+        operation["security"] = [{scheme: []} for scheme in dialect.secret_schemes]
     return operation
 
 
-def _success(route: Route) -> dict[str, Any]:
+def _operation_id(route: Route, number: int) -> str:
+    name = f"{route.tag.lower()}_{route.handler.__name__}"
+    return f"{name}_{number + 1}" if number else name
+
+
+def _success(route: Route, dialect: Dialect) -> dict[str, Any]:
     schema = _reference(route.reply) if route.reply is not None else {}
     content: dict[str, Any] = {route.reply_type: {"schema": schema}}
-    if route.path == "/ai/chat":
-        content[NDJSON] = {"schema": {"anyOf": [_reference(ChatPiece), schema, _reference(ErrorReply)]}}
+    if route.stream:
+        events = [*route.stream, dialect.error_reply]
+        content[route.stream_type] = {"schema": {"anyOf": [_reference(model) for model in events]}}
     return {"description": HTTPStatus.OK.phrase, "content": content} | _headers(route, HTTPStatus.OK)
 
 
-def _failure(route: Route, status: int) -> dict[str, Any]:
+def _failure(route: Route, dialect: Dialect, status: int) -> dict[str, Any]:
     if status == HTTPStatus.FOUND:
         return {"description": HTTPStatus.FOUND.phrase}
-    model = Health if route.reply is Health else ErrorReply
+    model = Health if route.reply is Health else dialect.error_reply
     content = {JSON: {"schema": _reference(model)}}
-    return {"description": HTTPStatus(status).phrase, "content": content} | _headers(route, HTTPStatus(status))
+    # 529 is Anthropic's own.
+    phrase = HTTPStatus(status).phrase if status in _STATUSES else "Overloaded"
+    return {"description": phrase, "content": content} | _headers(route, status)
 
 
-def _headers(route: Route, status: HTTPStatus) -> dict[str, Any]:
+def _headers(route: Route, status: int) -> dict[str, Any]:
     """Describe a reply's headers; none is promised, an error may come before the caller is known."""
     headers = dict(_STATUS_HEADERS.get(status, {}))
     if route.needs_token and status != HTTPStatus.UNAUTHORIZED:

@@ -1,4 +1,4 @@
-"""Routes for the person who hosts it: health, readiness, metrics, models, the OpenAPI document and its page."""
+"""Routes for the person who hosts it: health, readiness, metrics, the OpenAPI document and its page."""
 
 import re
 from importlib.resources import files
@@ -9,7 +9,7 @@ from jinja2 import Environment, select_autoescape
 from markupsafe import Markup, escape
 
 from api import keys
-from api.contract import Health, ModelCard, ModelList
+from api.contract import Health
 from generation.engine import EngineState
 
 PROMETHEUS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -38,14 +38,6 @@ async def metrics(request: web.Request) -> web.Response:
     """Answer the Prometheus text format."""
     body = request.app[keys.METRICS].exposition()
     return web.Response(body=body, headers={"Content-Type": PROMETHEUS_CONTENT_TYPE})
-
-
-async def models(request: web.Request) -> web.Response:
-    """List what `model` may name; costs no call."""
-    caller = await request.app[keys.AUTHENTICATOR].authenticate(request)
-    request[keys.RATE] = await request.app[keys.ALLOWANCE].look(caller)
-    card = ModelCard(id=request.app[keys.CONFIG].model_name, created=request.app[keys.STARTED_AT])
-    return web.json_response(text=ModelList(data=[card]).model_dump_json())
 
 
 async def openapi(request: web.Request) -> web.Response:

@@ -1,26 +1,27 @@
 """The straight line from messages to reply that every dialect shares: wait, fit, generate, settle.
 
-Owns: the common job and its events. Does not own: parsing and rendering (one module per dialect), authentication,
-charging (`allowance.py`), decoding (`generation/`).
+Owns: the order of the steps and their bounds. Does not own: the common job and its events (`job.py`), parsing and
+rendering (one module per dialect), authentication, charging (`allowance.py`), decoding (`generation/`).
 """
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import monotonic_ns
 from typing import TypeVar
 
 from api.allowance import Allowance, Call
 from api.errors import timed_out
+from api.job import UNTIL_CONTEXT_IS_FULL, Done, Ended, Event, Job, OnOverflow, Piece, Queued, total
 from api.queue import Place, RequestQueue
-from generation.engine import Engine, Finished, Message, Piece, SamplingOptions
+from api.tool_calls import SHOWN_TOKENS, CallReader
+from generation.engine import Engine, Finished, SamplingOptions
+from generation.engine import Piece as EnginePiece
 from generation.errors import EngineUnavailableError
 from generation.fitting import ContextFitter, FittedPrompt
-
-UNTIL_STOP = -1
-UNTIL_CONTEXT_IS_FULL = -2
+from generation.sampling import derive_seed
 
 RETRY_SECONDS = 0.1
 
@@ -30,43 +31,13 @@ PLACE_SECONDS = 1.0
 SILENCE_SECONDS = 10.0
 """How long nothing may come: what lies between takes a silent connection for a dead one, and so do people."""
 
-NOTHING_YET = Piece("", 0)
+NOTHING_YET = EnginePiece("", 0)
 """A sign of life while the prompt is read. It costs nobody anything."""
 
 OPEN_ENDED_SHARE = 4
 """An open-ended reply keeps a quarter of the context free for itself."""
 
 ResultT = TypeVar("ResultT")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """One request in the common form. `reply_tokens` is a count, `UNTIL_STOP` or `UNTIL_CONTEXT_IS_FULL`.
-
-    `sampling.max_tokens` and `sampling.ignore_eos` are set by the pipeline once the prompt is known.
-    """
-
-    messages: Sequence[Message]
-    context_tokens: int
-    reply_tokens: int
-    sampling: SamplingOptions
-
-
-@dataclass(frozen=True, slots=True)
-class Queued:
-    """The request waits for a slot: 1 is next; `wait_seconds` is an estimate, None while nothing was measured."""
-
-    position: int
-    wait_seconds: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
-    """The settled end of a reply; `total_duration_ns` counts from the request's arrival."""
-
-    finished: Finished
-    dropped_messages: int
-    total_duration_ns: int
 
 
 class Pipeline:
@@ -89,9 +60,16 @@ class Pipeline:
         self.queue = queue
 
     async def fit(self, job: Job) -> FittedPrompt:
-        """Render and tokenize a job's messages, dropping leading turns that do not fit."""
+        """Render and tokenize a job's messages, dropping leading turns that do not fit where that is wanted."""
+        tools = () if job.tools is None else job.tools.offered
+        if job.on_overflow is OnOverflow.REFUSE:
+            return await self._when_ready(
+                lambda: self._fitter.fit_whole(job.messages, context_tokens=job.context_tokens, tools=tools)
+            )
         return await self._when_ready(
-            lambda: self._fitter.fit(job.messages, context_tokens=job.context_tokens, reply_tokens=_reserve(job))
+            lambda: self._fitter.fit(
+                job.messages, context_tokens=job.context_tokens, reply_tokens=_reserve(job), tools=tools
+            )
         )
 
     async def count_text(self, text: str) -> int:
@@ -115,8 +93,8 @@ class Pipeline:
                     raise
                 await asyncio.sleep(RETRY_SECONDS)
 
-    async def run(self, job: Job, call: Call) -> AsyncGenerator[Queued | Piece | Done, None]:
-        """Yield the place in line while there is no slot, the pieces of the reply, then settle the call: `Done`.
+    async def run(self, job: Job, call: Call) -> AsyncGenerator[Event, None]:
+        """Yield the place in line while there is no slot, the pieces of the replies, then settle the call: `Done`.
 
         Raises the 503 of a full queue, the 504 of the deadline, and the errors of `generation.errors`.
         """
@@ -136,27 +114,45 @@ class Pipeline:
                     return
                 yield event
 
-    async def _steps(self, job: Job, call: Call, started_ns: int) -> AsyncGenerator[Queued | Piece | Done, None]:
+    async def _steps(self, job: Job, call: Call, started_ns: int) -> AsyncGenerator[Event, None]:
+        ends: list[Finished] = []
         with self.queue.place() as place:
             async with aclosing(_wait_in_line(place)) as places:
                 async for queued in places:
                     yield queued
             fitted = await self.fit(job)
-            reply = self._engine.generate(fitted.prompt, _bounded(job, len(fitted.prompt)))
-            async with aclosing(_break_silence(reply)) as events:
-                async for event in events:
-                    if event is not NOTHING_YET:
-                        call.produced(prompt_tokens=len(fitted.prompt), completion_tokens=event.completion_tokens)
-                    if isinstance(event, Piece):
+            for choice in range(job.choices):
+                said = sum(end.completion_tokens for end in ends)
+                async with aclosing(self._reply(job, fitted, choice)) as events:
+                    async for event, tokens in events:
+                        if tokens:
+                            call.produced(prompt_tokens=len(fitted.prompt), completion_tokens=said + tokens)
+                        if isinstance(event, Ended):
+                            ends.append(event.finished)
                         yield event
-                    else:
-                        finished = event
         await self._allowance.settle(call)
         yield Done(
-            finished=finished,
+            finished=total(ends),
             dropped_messages=fitted.dropped_messages,
             total_duration_ns=monotonic_ns() - started_ns,
         )
+
+    async def _reply(
+        self, job: Job, fitted: FittedPrompt, choice: int
+    ) -> AsyncGenerator[tuple[Piece | Ended, int], None]:
+        """Produce one choice: its events, each with the tokens it has cost so far."""
+        options = _bounded(job, len(fitted.prompt))
+        options = replace(options, seed=derive_seed(options.seed, choice))
+        reader = CallReader(job.tools)
+        reply = self._engine.generate(fitted.prompt, options)
+        async with aclosing(_break_silence(reply)) as events:
+            async for event in events:
+                if isinstance(event, EnginePiece):
+                    yield Piece(reader.add(event.text), choice, event.logprobs), event.completion_tokens
+                    continue
+                if last := reader.finish(choice):
+                    yield last, event.completion_tokens
+                yield Ended(choice, event), event.completion_tokens
 
 
 async def _wait_in_line(place: Place) -> AsyncGenerator[Queued, None]:
@@ -171,8 +167,8 @@ async def _wait_in_line(place: Place) -> AsyncGenerator[Queued, None]:
 
 
 async def _break_silence(
-    events: AsyncGenerator[Piece | Finished, None],
-) -> AsyncGenerator[Piece | Finished, None]:
+    events: AsyncGenerator[EnginePiece | Finished, None],
+) -> AsyncGenerator[EnginePiece | Finished, None]:
     """Yield a reply's events, and an empty piece now and then before the first: reading a long prompt takes minutes."""
     async with aclosing(events):
         first = asyncio.ensure_future(anext(events))
@@ -200,4 +196,5 @@ def _bounded(job: Job, prompt_tokens: int) -> SamplingOptions:
         job.sampling,
         max_tokens=min(wanted, room),
         ignore_eos=job.sampling.ignore_eos or job.reply_tokens == UNTIL_CONTEXT_IS_FULL,
+        shown_tokens=() if job.tools is None else SHOWN_TOKENS,
     )

@@ -74,14 +74,18 @@ class RequestQueue:
         """Count the requests that hold a slot."""
         return len(self._started)
 
+    def check_room(self) -> None:
+        """Raise the 503 when a request that came now would be refused."""
+        if self.running >= self._slots and self.waiting >= self._max_waiting:
+            raise busy(self.waiting, self._foresee(self.waiting + 1, self._mean_seconds() or UNMEASURED_SECONDS))
+
     @contextmanager
     def place(self) -> Iterator[Place]:
         """Take the last place, and leave it at the end of the block, waiting or holding a slot.
 
         Taking it awaits nothing, so the order of calls is the order of turns. Raises the 503 of a full queue.
         """
-        if self.running >= self._slots and self.waiting >= self._max_waiting:
-            raise busy(self.waiting, self._foresee(self.waiting + 1, self._mean_seconds() or UNMEASURED_SECONDS))
+        self.check_room()
         place = Place(self)
         self._waiting.append(place)
         self._fill_slots()

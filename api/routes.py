@@ -1,50 +1,24 @@
-"""Every route of the service in one table: what is served and what the OpenAPI document says of it.
+"""Every route of the service in one table, and every dialect: what is served and what the OpenAPI document says of it.
 
-A new dialect adds its rows here and its own module; nothing else changes.
+A new dialect adds itself and its rows here, and its own module; nothing else changes.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-
-from aiohttp.typedefs import Handler
-from pydantic import BaseModel
-
-from api import native, operations
+from api import anthropic, modelslab, native, ollama, openai, operations
 from api.contract import (
+    ChatPiece,
     ChatReply,
     ChatRequest,
     Health,
-    ModelList,
     TokenizeReply,
     TokenizeRequest,
     UsageReply,
 )
+from api.dialect import Dialects
+from api.replying import NDJSON
+from api.route import AUTHENTICATED, GENERATING, HTML, TEXT, Route
 
-TEXT = "text/plain"
-HTML = "text/html"
-JSON = "application/json"
+DIALECTS = Dialects((openai.OPENAI, ollama.OLLAMA, ollama.OLLAMA_GENERATE, anthropic.ANTHROPIC, modelslab.MODELSLAB))
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """One method and path. `errors` are the statuses beside 200 that the route answers."""
-
-    method: str
-    path: str
-    handler: Handler
-    summary: str
-    tag: str
-    body: type[BaseModel] | None = None
-    reply: type[BaseModel] | None = None
-    reply_type: str = JSON
-    needs_token: bool = False
-    errors: Sequence[int] = field(default=())
-
-
-_AUTHENTICATED = (400, 401, 403, 500, 503)
-"""What reading the headers and looking a caller up can answer; only a route that charges a call answers 429."""
-
-_GENERATING = (400, 401, 403, 404, 413, 415, 429, 500, 503, 504)
 
 ROUTES: tuple[Route, ...] = (
     Route(
@@ -55,8 +29,10 @@ ROUTES: tuple[Route, ...] = (
         tag="Native",
         body=ChatRequest,
         reply=ChatReply,
+        stream=(ChatPiece, ChatReply),
+        stream_type=NDJSON,
         needs_token=True,
-        errors=_GENERATING,
+        errors=GENERATING,
     ),
     Route(
         method="GET",
@@ -66,7 +42,7 @@ ROUTES: tuple[Route, ...] = (
         tag="Native",
         reply=UsageReply,
         needs_token=True,
-        errors=_AUTHENTICATED,
+        errors=AUTHENTICATED,
     ),
     Route(
         method="POST",
@@ -79,16 +55,10 @@ ROUTES: tuple[Route, ...] = (
         needs_token=True,
         errors=(400, 401, 403, 413, 415, 500, 503),
     ),
-    Route(
-        method="GET",
-        path="/v1/models",
-        handler=operations.models,
-        summary="Names that `model` may have",
-        tag="Native",
-        reply=ModelList,
-        needs_token=True,
-        errors=_AUTHENTICATED,
-    ),
+    *openai.ROUTES,
+    *ollama.ROUTES,
+    *anthropic.ROUTES,
+    *modelslab.ROUTES,
     Route(
         method="GET",
         path="/healthz",

@@ -13,7 +13,8 @@ from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_server import Server
 
 from api import keys
-from api.errors import ApiError, internal, render
+from api.dialect import NATIVE
+from api.errors import ApiError, internal
 
 ABORT_SECONDS = 1.0
 """How long aiohttp may wait for a handler that was cancelled already (it waits twice)."""
@@ -38,7 +39,7 @@ class _Handler(RequestHandler):
         refusal = internal()
         if status < 500:
             refusal = ApiError(status, "Invalid request", "The request is not valid HTTP/1.1; check its headers.")
-        response = render(refusal, secrets.token_hex(8))
+        response = NATIVE.render(refusal, secrets.token_hex(8))
         response.force_close()
         return response
 

@@ -36,6 +36,11 @@ _SINGLES = (
 """Where a schema holds schemas (JSON Schema draft 2020-12, Core sections 8, 10 and 11, Validation section 8).
 Anything else, such as the value of `const`, is data, whatever it looks like."""
 
+_BESIDE_ZERO = {
+    "exclusiveMinimum": ("maximum", "exclusiveMaximum"),
+    "exclusiveMaximum": ("minimum", "exclusiveMinimum"),
+}
+
 _INDEX = re.compile(r"0|[1-9][0-9]{0,5}")
 
 Schema = dict[str, Any]
@@ -49,6 +54,7 @@ def check_schema(schema: Schema) -> None:
         _check_syntax(entry)
     for part in document.schemas:
         _check_counts(part)
+        _check_zero(part)
     if not document.can_end():
         raise _refuse("no reply could ever satisfy this schema: it needs itself without end, or refers to nothing")
 
@@ -90,6 +96,14 @@ def _check_counts(schema: Schema) -> None:
     for name in _COUNTS:
         if schema.get(name, 0) > MAX_REPETITIONS:
             raise _refuse(f"{name} is above {MAX_REPETITIONS}; use a smaller one")
+
+
+def _check_zero(schema: Schema) -> None:
+    """Refuse numbers strictly between 0 and less than 1: the engine's constraint lets 0 itself through."""
+    for exclusive, others in _BESIDE_ZERO.items():
+        bounds = [schema[name] for name in others if name in schema]
+        if schema.get(exclusive) == 0 and any(-1 < bound < 1 for bound in bounds):
+            raise _refuse(f"{exclusive} 0 next to a bound below 1 cannot be enforced; use a smallest number instead")
 
 
 class _Document:

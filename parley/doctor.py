@@ -15,7 +15,7 @@ from api.native import to_sampling
 from bot.errors import DiscordLoginError
 from bot.runner import check_login
 from generation.abilities import ABILITIES
-from generation.engine import Message, Piece
+from generation.engine import Engine, Message, Piece
 from generation.errors import GenerationError
 from parley.lifetime import bot_config
 from parley.model_file import choose_model, create_engine
@@ -76,13 +76,20 @@ async def _check_model(settings: Settings) -> str:
     engine = create_engine(settings, model)
     try:
         await engine.start()
-        prompt = await engine.encode_chat([Message("user", "Hello!")])
-        options = replace(to_sampling(ChatRequest(messages=[ChatMessage(role="user", content="")])), max_tokens=24)
-        async with aclosing(engine.generate(prompt, options)) as events:
-            reply = "".join([event.text async for event in events if isinstance(event, Piece)])
+        asked = [(model.description, None), *((str(each.path), each.name) for each in model.adapters)]
+        said = [f"{what} answers: {await _greet(engine, adapter)!r}" for what, adapter in asked]
     finally:
         await engine.close()
-    return f"{model.description} answers: {reply.strip()!r}"
+    return "\n       - ".join(said)
+
+
+async def _greet(engine: Engine, adapter: str | None) -> str:
+    """Have the model, or one of its LoRA adapters, say something."""
+    prompt = await engine.encode_chat([Message("user", "Hello!")])
+    options = to_sampling(ChatRequest(messages=[ChatMessage(role="user", content="")]))
+    options = replace(options, max_tokens=24, adapter=adapter)
+    async with aclosing(engine.generate(prompt, options)) as events:
+        return "".join([event.text async for event in events if isinstance(event, Piece)]).strip()
 
 
 def _describe_engine(settings: Settings) -> str:

@@ -34,6 +34,7 @@ class HttpService:
         config = ApiConfig(
             service_token=service_token,
             model_name=model.name,
+            adapter_names=tuple(adapter.name for adapter in model.adapters),
             abilities=ABILITIES[settings.engine],
             public_url=settings.public_url or self.url,
             daily_calls=settings.daily_calls,
@@ -41,8 +42,20 @@ class HttpService:
             slots=settings.parallel,
             max_waiting=settings.max_queue,
             max_body_bytes=settings.max_body,
+            system_prompt=settings.system_prompt,
+            uncensored_system_prompt=settings.uncensored_system_prompt,
+            allows_private_webhooks=settings.private_webhooks,
         )
-        app = create_app(config, engine=engine, tokens=stores.tokens, ledger=stores.ledger, clock=stores.clock)
+        app = create_app(
+            config,
+            engine=engine,
+            tokens=stores.tokens,
+            ledger=stores.ledger,
+            chats=stores.chats,
+            outbox=stores.outbox,
+            signing_keys=stores.signing_keys,
+            clock=stores.clock,
+        )
         self._runner = ServiceRunner(app, keepalive_timeout=KEEP_ALIVE_SECONDS)
 
     async def start(self) -> None:

@@ -92,6 +92,7 @@ async def _serve(settings: Settings, stop: Stop, *, console: Console, with_bot: 
     async with AsyncExitStack() as stack:
         stores = await stack.enter_async_context(open_stores(settings, sole_service=True))
         await stores.ledger.reclaim_open_calls()
+        await stores.outbox.release_all()
         engine = create_engine(settings, model)
         stack.push_async_callback(engine.close)
         service = HttpService(settings, stores, engine, model, service_token=_service_token(settings))
@@ -152,6 +153,7 @@ def bot_config(settings: Settings, *, url: str, service_token: str) -> BotConfig
         system_prompt=settings.system_prompt,
         daily_calls=settings.daily_calls,
         context_tokens=settings.context,
+        message_content=settings.message_content,
         person_daily_calls=settings.person_calls,
         tokens_per_server=settings.tokens_per_server,
         reply_messages=settings.reply_messages,
@@ -194,7 +196,8 @@ async def _retain(stores: Stores, days: int) -> None:
     """Delete conversations that nobody touched for so many days, now and every hour."""
     while True:
         try:
-            deleted = await stores.conversations.delete_untouched(stores.clock.now() - timedelta(days=days))
+            before = stores.clock.now() - timedelta(days=days)
+            deleted = await stores.conversations.delete_untouched(before) + await stores.chats.delete_untouched(before)
             if deleted:
                 # Only then are the words gone from the files too.
                 await stores.conversations.erase_traces()

@@ -8,6 +8,7 @@ from generation.gguf_file import read_gguf_header
 from generation.recommended import RECOMMENDED
 from parley.demo_model import DEMO_NAME, demo_path
 from parley.failure import FailureError
+from parley.lora import BUNDLED, bundled_path
 from parley.model_file import HUB_PREFIX, find_downloads, locate
 
 GIB = 2**30
@@ -38,6 +39,7 @@ def pull(spec: str | None) -> None:
 def list_models() -> None:
     """List the models on this machine."""
     click.echo(f"demo  {DEMO_NAME}, bundled, {demo_path().stat().st_size / MIB:.1f} MiB")
+    click.echo(f"{BUNDLED}  LoRA adapter for it, bundled, {bundled_path().stat().st_size / MIB:.1f} MiB")
     for spec, path in find_downloads().items():
         click.echo(f"{spec}  {path.stat().st_size / GIB:.2f} GiB")
 

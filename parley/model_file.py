@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from generation.adapters import Adapter, check_adapters
 from generation.ctransformers_engine import CTransformersEngine
 from generation.engine import Engine
 from generation.errors import ModelError
@@ -14,6 +15,7 @@ from generation.launch import LlamaCppConfig, usable_context
 from generation.llama_cpp import LlamaCppEngine
 from generation.served_engine import ServedEngine
 from parley.demo_model import DEMO_NAME, demo_path
+from parley.lora import read_adapters
 from parley.settings import MODEL_DEMO, Settings
 
 HUB_PREFIX = "hf:"
@@ -26,7 +28,10 @@ DOWNLOADS = Path("data/models")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChosenModel:
-    """A model on this machine: its file, the name that requests call it by, and the context it is loaded with."""
+    """A model on this machine: its file, the name that requests call it by, and the context it is loaded with.
+
+    Its LoRA adapters are the configuration's.
+    """
 
     path: Path
     name: str
@@ -35,13 +40,20 @@ class ChosenModel:
     context_tokens: int
 
     @property
+    def adapters(self) -> tuple[Adapter, ...]:
+        """The LoRA adapters loaded with it; each is a model name of its own."""
+        return self.config.adapters
+
+    @property
     def description(self) -> str:
         """Say which model it is, for people."""
-        return f"{self.name} (bundled demonstration)" if self.is_demo else f"{self.name} ({self.path})"
+        described = f"{self.name} (bundled demonstration)" if self.is_demo else f"{self.name} ({self.path})"
+        names = ", ".join(adapter.name for adapter in self.adapters)
+        return f"{described}, LoRA: {names}" if names else described
 
 
 def choose_model(settings: Settings) -> ChosenModel:
-    """Find the file, downloading it when need be, and read its header.
+    """Find the file, downloading it when need be, and read its header and its adapters'.
 
     Raises `ModelError`. Blocks: call it in a thread.
     """
@@ -56,14 +68,17 @@ def choose_model(settings: Settings) -> ChosenModel:
         context_tokens=settings.context,
         slots=settings.parallel,
         threads=settings.threads or os.cpu_count() or 1,
+        adapters=read_adapters(settings.lora),
         server_binary=settings.llama_server,
     )
+    header = read_gguf_header(path)
+    check_adapters(config.adapters, header, model_name=name)
     return ChosenModel(
         path=path,
         name=name,
         is_demo=is_demo,
         config=config,
-        context_tokens=usable_context(config, read_gguf_header(path)),
+        context_tokens=usable_context(config, header),
     )
 
 

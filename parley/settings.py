@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from api.contract import MIN_CONTEXT_TOKENS
+from parley.lora import read_adapters
 
 ENV_FILE = ".env"
 PREFIX = "PARLEY_"
@@ -75,7 +76,9 @@ class Settings(BaseSettings):
     llama_server: Path | None = _named(
         "PARLEY_LLAMA_SERVER", None, "path of a llama-server binary to run instead of the packaged one"
     )
-    lora: str | None = _named("PARLEY_LORA", None, "not yet; name=path[,name=path]: each becomes a model name")
+    lora: str | None = _named(
+        "PARLEY_LORA", None, "name=path[,name=path]: LoRA adapters, each a model name; pirate alone: the bundled one"
+    )
     context: int = _named(
         "PARLEY_CONTEXT", 4096, "largest num_ctx a request may use, tokens; memory grows with it", ge=MIN_CONTEXT_TOKENS
     )
@@ -88,6 +91,17 @@ class Settings(BaseSettings):
     max_queue: int = _named("PARLEY_MAX_QUEUE", 64, "waiting requests before 503", ge=0)
     max_body: Annotated[ByteSize, Field(ge=1024)] = _named("PARLEY_MAX_BODY", ByteSize(2**20), "largest request body")
     system_prompt: str = _named("PARLEY_SYSTEM_PROMPT", DEFAULT_SYSTEM_PROMPT, "default persona", max_length=8_000)
+    uncensored_system_prompt: str | None = _named(
+        "PARLEY_UNCENSORED_SYSTEM_PROMPT",
+        None,
+        "persona that a ModelsLab client gets with uncensored_system_prompt; default: none, asking for it is refused",
+        max_length=8_000,
+    )
+    private_webhooks: bool = _named(
+        "PARLEY_PRIVATE_WEBHOOKS",
+        default=False,
+        description="true lets webhooks go over http and to private machines: every API token then reaches them",
+    )
     public_url: str | None = _named(
         "PARLEY_PUBLIC_URL", None, "address that people and webhook receivers see; default: http://HOST:PORT"
     )
@@ -101,6 +115,12 @@ class Settings(BaseSettings):
     )
     mature_dms: bool = _named(
         "PARLEY_MATURE_DMS", default=False, description="true lets an adult model answer in DMs, too"
+    )
+    message_content: bool = _named(
+        "PARLEY_MESSAGE_CONTENT",
+        default=False,
+        description="true lets the bot read every message: quotes, thread starts and posted API tokens that do not "
+        "mention it; needs the intent Message Content, switched on for the bot at Discord",
     )
     person_calls: int | None = _named(
         "PARLEY_PERSON_CALLS",
@@ -142,6 +162,12 @@ class Settings(BaseSettings):
             raise ValueError("is no engine; use llama.cpp or ctransformers")
         return value
 
+    @field_validator("lora")
+    @classmethod
+    def _adapters_are_named(cls, value: str | None) -> str | None:
+        read_adapters(value)
+        return value
+
     @field_validator("database_url")
     @classmethod
     def _database_is_known(cls, value: str) -> str:
@@ -169,8 +195,8 @@ class Settings(BaseSettings):
             raise ValueError("PARLEY_ENGINE_API_KEY is set but PARLEY_ENGINE is not remote; leave it out")
         if self.llama_server is not None and self.engine != "llama.cpp":
             raise ValueError("PARLEY_LLAMA_SERVER needs PARLEY_ENGINE=llama.cpp; unset one of them")
-        if self.lora is not None:
-            raise ValueError("PARLEY_LORA is not in this version yet; leave it out")
+        if self.lora is not None and self.engine != "llama.cpp":
+            raise ValueError("PARLEY_LORA needs PARLEY_ENGINE=llama.cpp; unset one of them")
         if self.mature_dms and not self.mature:
             raise ValueError("PARLEY_MATURE_DMS needs PARLEY_MATURE=true; set it or leave this out")
         if self.discord_client_secret is not None:

@@ -6,14 +6,17 @@ from dataclasses import dataclass
 
 from parley.settings import Settings
 from storage.channels import ChannelSettings
+from storage.chats import Chats
 from storage.clock import SystemClock
 from storage.conversations import Conversations
 from storage.database import Database
 from storage.days import DayZone
 from storage.ledger import Ledger
 from storage.notes import Notes
+from storage.outbox import Outbox
 from storage.person_limits import PersonLimits
 from storage.personas import Personas
+from storage.signing_keys import SigningKeys
 from storage.tokens import TokenStore
 
 
@@ -30,6 +33,9 @@ class Stores:
     personas: Personas
     person_limits: PersonLimits
     notes: Notes
+    chats: Chats
+    outbox: Outbox
+    signing_keys: SigningKeys
 
 
 @asynccontextmanager
@@ -51,6 +57,9 @@ async def open_stores(settings: Settings, *, sole_service: bool = False) -> Asyn
             personas=Personas(database, clock=clock),
             person_limits=PersonLimits(database, clock=clock),
             notes=Notes(database),
+            chats=Chats(database, clock=clock),
+            outbox=Outbox(database, clock=clock),
+            signing_keys=SigningKeys(database),
         )
     finally:
         await database.close()

@@ -14,12 +14,15 @@ from api.config import ApiConfig
 from api.runner import ServiceRunner
 from generation.abilities import LLAMA_CPP
 from generation.engine import Engine
+from storage.chats import Chats
 from storage.clock import Clock, SystemClock
 from storage.conversations import Conversations
 from storage.database import BUSY_TIMEOUT_SECONDS, Database
 from storage.days import DayZone
 from storage.ledger import Ledger
 from storage.notes import Notes
+from storage.outbox import Outbox
+from storage.signing_keys import SigningKeys
 from storage.tokens import ApiToken, TokenStore
 from tests.new_database import url_of_new
 
@@ -102,7 +105,16 @@ async def running_service(
         "max_waiting": 64,
         "max_body_bytes": 2**20,
     } | config
-    app = create_app(ApiConfig(**settings), engine=engine, tokens=tokens, ledger=ledger, clock=clock)
+    app = create_app(
+        ApiConfig(**settings),
+        engine=engine,
+        tokens=tokens,
+        ledger=ledger,
+        chats=Chats(database, clock=clock),
+        outbox=Outbox(database, clock=clock),
+        signing_keys=SigningKeys(database),
+        clock=clock,
+    )
     runner = ServiceRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

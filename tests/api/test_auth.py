@@ -89,7 +89,7 @@ async def test_the_person_who_asks_is_known_to_the_service(
     if person is not None:
         headers["X-Parley-Person"] = person
     request = make_mocked_request("POST", "/ai/chat", headers=headers)
-    caller = await service.app[keys.AUTHENTICATOR].authenticate(request)
+    caller = await service.app[keys.AUTHENTICATOR].authenticate(request, SERVICE_TOKEN)
     assert (caller.tenant_id, caller.person_id) == ("discord:1", person_id)
     status, _, _ = await service.post("/ai/chat", HELLO, headers=headers)
     assert status == 200

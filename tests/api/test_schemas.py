@@ -30,6 +30,8 @@ GOOD: list[dict[str, Any]] = [
     {"type": "array", "prefixItems": [{"type": "string"}, {"$ref": "#"}], "minItems": 1.0},
     {"$ref": "#/$defs/a%20b~1c", "$defs": {"a b/c": {"type": "integer"}}},
     {"$ref": "#/parts/1", "parts": [5, {"type": "integer"}]},
+    {"type": "number", "exclusiveMinimum": 0, "maximum": 5},
+    {"type": "number", "minimum": 0, "maximum": 0.5},
 ]
 
 LOOKS_LIKE_KEYWORDS: list[dict[str, Any]] = [
@@ -54,6 +56,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"minimum": "one"}, "not a JSON Schema"),
     ({"required": "name"}, "not a JSON Schema"),
     ({"pattern": "("}, "not a JSON Schema"),
+    ({"type": "number", "exclusiveMinimum": 0, "maximum": 0.5}, "exclusiveMinimum 0"),
+    ({"type": "number", "exclusiveMaximum": 0, "minimum": -0.5}, "exclusiveMaximum 0"),
     ({"$ref": "#"}, "without end"),
     ({"$ref": "#/$defs/none"}, "refers to nothing"),
     ({"$ref": "https://example.com/schema.json"}, "refers to nothing"),

@@ -42,11 +42,14 @@ CONTRACT_NAMES = [
 ADDED_NAMES = [
     "PARLEY_MATURE_DMS",
     "PARLEY_MAX_ATTACHMENT",
+    "PARLEY_MESSAGE_CONTENT",
     "PARLEY_PERSON_CALLS",
+    "PARLEY_PRIVATE_WEBHOOKS",
     "PARLEY_REPLY_MESSAGES",
     "PARLEY_TOKENS_PER_SERVER",
+    "PARLEY_UNCENSORED_SYSTEM_PROMPT",
 ]
-"""What Discord at its best needs beside the contract."""
+"""What Discord at its best needs beside the contract, and the two that section 8 of it leaves unnamed."""
 
 
 @pytest.fixture(autouse=True)
@@ -115,7 +118,10 @@ def test_an_empty_value_means_the_default(tmp_path: Path, monkeypatch: pytest.Mo
         ("PARLEY_SERVICE_TOKEN=short", r"PARLEY_SERVICE_TOKEN: is too short"),
         ("DATABASE_URL=mysql://x", r"DATABASE_URL: use sqlite:///PATH"),
         ("DATABASE_URL=postgres://x", r"DATABASE_URL: PostgreSQL is not in this version"),
-        ("PARLEY_LORA=a=b", r"PARLEY_LORA is not in this version"),
+        ("PARLEY_LORA=file.gguf", r"PARLEY_LORA: write name=path\[,name=path\], or pirate alone"),
+        ("PARLEY_LORA=a=", r"PARLEY_LORA: write name=path"),
+        ("PARLEY_LORA=a b=x.gguf", r"PARLEY_LORA: a name has 1 to 64 letters"),
+        ("PARLEY_LORA=a=x.gguf,a=y.gguf", r"PARLEY_LORA: has the name a twice"),
     ],
 )
 def test_a_mistake_is_one_line_that_names_the_setting(tmp_path: Path, line: str, expected: str) -> None:
@@ -128,6 +134,8 @@ def test_a_mistake_is_one_line_that_names_the_setting(tmp_path: Path, line: str,
 def test_two_settings_that_contradict_each_other_are_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"PARLEY_LLAMA_SERVER needs PARLEY_ENGINE=llama\.cpp"):
         load(tmp_path, "PARLEY_ENGINE=ctransformers", "PARLEY_LLAMA_SERVER=/bin/true")
+    with pytest.raises(SettingsError, match=r"PARLEY_LORA needs PARLEY_ENGINE=llama\.cpp"):
+        load(tmp_path, "PARLEY_ENGINE=ctransformers", "PARLEY_LORA=pirate")
     with pytest.raises(SettingsError, match="remote is not in this version"):
         load(tmp_path, "PARLEY_ENGINE=remote", "PARLEY_ENGINE_URL=http://127.0.0.1:1")
 

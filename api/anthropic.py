@@ -1,0 +1,147 @@
+"""The Anthropic dialect: `POST /v1/messages`, `POST /v1/messages/count_tokens`.
+
+Owns: parsing to the common job, as `contract.md` section 7a says, and its routes. Does not own: the wire
+(`anthropic_contract.py`), errors and headers (`anthropic_dialect.py`), rendering (`anthropic_replies.py`).
+"""
+
+import secrets
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from aiohttp import web
+
+from api import keys
+from api.abilities import check_abilities
+from api.anthropic_contract import (
+    EVENTS,
+    AnthropicCount,
+    AnthropicMessage,
+    AnthropicPrompt,
+    AnthropicReply,
+    AnthropicRequest,
+    AnthropicText,
+)
+from api.anthropic_dialect import ANTHROPIC, OVERLOADED
+from api.anthropic_replies import AnthropicRenderer
+from api.body import read_object, validate
+from api.calls import charged, identified
+from api.config import ApiConfig
+from api.job import Job, OnOverflow
+from api.replying import SSE, answer
+from api.route import GENERATING, Route
+from api.schemas import check_schema
+from generation.engine import Message, SamplingOptions
+from generation.errors import PromptTooLongError
+from generation.sampling import SEEDS
+
+__all__ = ["ANTHROPIC", "ROUTES"]
+
+MAX_INT32 = 2**31 - 1
+
+BETWEEN = "\n\n"
+"""Stands between blocks of one content, and between neighbouring messages of one role."""
+
+
+async def messages(request: web.Request) -> web.StreamResponse:
+    """Answer `POST /v1/messages`."""
+    async with charged(request) as call:
+        asked = validate(AnthropicRequest, await read_object(request))
+        config = request.app[keys.CONFIG]
+        job = _to_job(asked, config)
+        renderer = AnthropicRenderer(
+            call, model=config.models.name_of(job.sampling.adapter), wanted_tokens=asked.max_tokens
+        )
+        return await answer(request, request.app[keys.PIPELINE].run(job, call), renderer, is_streamed=asked.stream)
+
+
+async def count_tokens(request: web.Request) -> web.Response:
+    """Answer `POST /v1/messages/count_tokens`; costs no call."""
+    await identified(request)
+    asked = validate(AnthropicPrompt, await read_object(request))
+    body = {name: getattr(asked, name) for name in AnthropicPrompt.model_fields}
+    job = _to_job(AnthropicRequest.model_construct(**body, max_tokens=1), request.app[keys.CONFIG])
+    try:
+        count = len((await request.app[keys.PIPELINE].fit(job)).prompt)
+    except PromptTooLongError as error:
+        count = error.prompt_tokens
+    return web.json_response(text=AnthropicCount(input_tokens=count).model_dump_json())
+
+
+def _to_job(asked: AnthropicRequest, config: ApiConfig) -> Job:
+    sampling = _sampling(asked, adapter=config.models.find_adapter(asked.model))
+    check_abilities(sampling, config.abilities)
+    return Job(
+        messages=_messages(asked.system, asked.messages),
+        context_tokens=config.context_tokens,
+        reply_tokens=min(asked.max_tokens, MAX_INT32),
+        sampling=sampling,
+        on_overflow=OnOverflow.REFUSE,
+    )
+
+
+def _messages(system: Sequence[AnthropicText] | None, asked: Sequence[AnthropicMessage]) -> list[Message]:
+    """Translate the messages; neighbours of one role are one turn, as there."""
+    turns = [
+        Message(role, BETWEEN.join(_join(message.content) for message in same))
+        for role, same in groupby(asked, key=lambda message: message.role)
+    ]
+    return [Message("system", _join(system)), *turns] if system else turns
+
+
+def _join(blocks: Iterable[AnthropicText]) -> str:
+    return BETWEEN.join(block.text for block in blocks)
+
+
+def _sampling(asked: AnthropicRequest, *, adapter: str | None) -> SamplingOptions:
+    """Say every option; those that Anthropic does not have are off."""
+    form = asked.output_config.format
+    if form is not None:
+        check_schema(form.schema_)
+    return SamplingOptions(
+        temperature=asked.temperature,
+        top_k=min(asked.top_k, MAX_INT32),
+        top_p=asked.top_p,
+        min_p=0.0,
+        typical_p=1.0,
+        tfs_z=1.0,
+        mirostat=0,
+        mirostat_tau=5.0,
+        mirostat_eta=0.1,
+        repeat_last_n=-1,
+        repeat_penalty=1.0,
+        presence_penalty=0.0,
+        frequency_penalty=0.0,
+        seed=secrets.randbelow(SEEDS),
+        max_tokens=1,
+        stop=tuple(asked.stop_sequences or ()),
+        json_schema=None if form is None else form.schema_,
+        adapter=adapter,
+    )
+
+
+ROUTES = (
+    Route(
+        method="POST",
+        path="/v1/messages",
+        handler=messages,
+        summary="Continue a conversation, as Anthropic's clients ask",
+        tag="Anthropic",
+        body=AnthropicRequest,
+        reply=AnthropicReply,
+        stream=EVENTS,
+        stream_type=SSE,
+        needs_token=True,
+        errors=(*GENERATING, 402, OVERLOADED),
+    ),
+    Route(
+        method="POST",
+        path="/v1/messages/count_tokens",
+        handler=count_tokens,
+        summary="Count the tokens of a prompt before asking; costs no call",
+        tag="Anthropic",
+        body=AnthropicPrompt,
+        reply=AnthropicCount,
+        needs_token=True,
+        errors=(400, 401, 403, 404, 413, 415, 500, 503, OVERLOADED),
+    ),
+)

@@ -1,0 +1,198 @@
+"""The OpenAI dialect: `POST /v1/chat/completions`, `GET /v1/models`, `GET /v1/models/{id}`.
+
+Owns: parsing to the common job, as `contract.md` section 6 says, and its routes. Does not own: the wire
+(`openai_contract.py`), errors and headers (`openai_dialect.py`), rendering (`openai_replies.py`).
+"""
+
+import secrets
+from typing import Any
+
+from aiohttp import web
+
+from api import keys
+from api.abilities import check_abilities
+from api.body import read_object, validate
+from api.calls import charged, identified
+from api.config import ApiConfig
+from api.contract import ModelCard, ModelList
+from api.errors import ApiError, unknown_model
+from api.job import Job, OnOverflow, Tools
+from api.openai_contract import (
+    ChatCompletion,
+    ChatCompletionChunk,
+    ChatCompletionRequest,
+    FormatJsonObject,
+    FormatJsonSchema,
+    NamedToolChoice,
+    OpenAIMessage,
+)
+from api.openai_dialect import OPENAI
+from api.openai_replies import OpenAIRenderer
+from api.replying import SSE, answer
+from api.route import AUTHENTICATED, GENERATING, Route
+from api.schemas import check_schema
+from api.tool_calls import call_schema, name_of
+from generation.engine import Message, SamplingOptions
+from generation.sampling import SEEDS
+
+__all__ = ["OPENAI", "ROUTES"]
+
+MAX_INT32 = 2**31 - 1
+
+
+async def chat_completions(request: web.Request) -> web.StreamResponse:
+    """Answer `POST /v1/chat/completions`."""
+    async with charged(request) as call:
+        asked = validate(ChatCompletionRequest, await read_object(request))
+        config = request.app[keys.CONFIG]
+        job = _to_job(asked, config)
+        renderer = OpenAIRenderer(
+            job,
+            model=config.models.name_of(job.sampling.adapter),
+            created=int(request.app[keys.CLOCK].now().timestamp()),
+            includes_usage=asked.stream_options.include_usage,
+        )
+        return await answer(request, request.app[keys.PIPELINE].run(job, call), renderer, is_streamed=asked.stream)
+
+
+def _to_job(asked: ChatCompletionRequest, config: ApiConfig) -> Job:
+    tools = _tools(asked)
+    sampling = _sampling(asked, adapter=config.models.find_adapter(asked.model), schema=_schema(asked, tools))
+    check_abilities(sampling, config.abilities)
+    return Job(
+        messages=[_message(message) for message in asked.messages],
+        context_tokens=config.context_tokens,
+        reply_tokens=min(asked.reply_tokens, MAX_INT32),
+        sampling=sampling,
+        on_overflow=OnOverflow.REFUSE,
+        choices=asked.n,
+        tools=tools,
+    )
+
+
+def _message(message: OpenAIMessage) -> Message:
+    return Message(
+        "system" if message.role == "developer" else message.role,
+        message.content or "",
+        tool_calls=[call.model_dump() for call in message.tool_calls or ()],
+        tool_call_id=message.tool_call_id,
+    )
+
+
+def _tools(asked: ChatCompletionRequest) -> Tools | None:
+    if not asked.tools or asked.tool_choice == "none":
+        return None
+    offered = [tool.model_dump(exclude_none=True) for tool in asked.tools]
+    match asked.tool_choice:
+        case NamedToolChoice(function=function):
+            must_call = frozenset({function.name})
+        case "required":
+            must_call = frozenset(map(name_of, offered))
+        case _:
+            must_call = frozenset()
+    return Tools(offered=offered, must_call=must_call)
+
+
+def _schema(asked: ChatCompletionRequest, tools: Tools | None) -> dict[str, Any] | None:
+    """Give the JSON Schema that the reply is held to, if any; raises the 400 that names the field it came from."""
+    match asked.response_format:
+        case FormatJsonObject():
+            return {"type": "object"}
+        case FormatJsonSchema(json_schema=named):
+            return _checked(named.schema_ or {"type": "object"}, field="response_format")
+    demanded = None if tools is None else call_schema(tools)
+    return None if demanded is None else _checked(demanded, field="tools")
+
+
+def _checked(schema: dict[str, Any], *, field: str) -> dict[str, Any]:
+    try:
+        check_schema(schema)
+    except ApiError as error:
+        raise error.renamed({"format": field}) from None
+    return schema
+
+
+def _sampling(asked: ChatCompletionRequest, *, adapter: str | None, schema: dict[str, Any] | None) -> SamplingOptions:
+    """Say every option; those that OpenAI does not have are off."""
+    return SamplingOptions(
+        temperature=asked.temperature,
+        top_k=0,
+        top_p=asked.top_p,
+        min_p=0.0,
+        typical_p=1.0,
+        tfs_z=1.0,
+        mirostat=0,
+        mirostat_tau=5.0,
+        mirostat_eta=0.1,
+        repeat_last_n=-1,
+        repeat_penalty=1.0,
+        presence_penalty=asked.presence_penalty,
+        frequency_penalty=asked.frequency_penalty,
+        seed=secrets.randbelow(SEEDS) if asked.seed is None else asked.seed % SEEDS,
+        max_tokens=1,
+        stop=tuple(asked.stop or ()),
+        ignore_eos=asked.ignore_eos,
+        json_schema=schema,
+        adapter=adapter,
+        logprobs=asked.top_logprobs if asked.logprobs else None,
+    )
+
+
+async def models(request: web.Request) -> web.Response:
+    """List what `model` may name; costs no call."""
+    await identified(request)
+    cards = [_card(request, name) for name in request.app[keys.CONFIG].models.all]
+    return web.json_response(text=ModelList(data=cards).model_dump_json())
+
+
+async def model(request: web.Request) -> web.Response:
+    """Describe one name that `model` may have; costs no call."""
+    await identified(request)
+    name, names = request.match_info["model"], request.app[keys.CONFIG].models.all
+    if name not in names:
+        raise unknown_model(name, names)
+    return web.json_response(text=_card(request, name).model_dump_json())
+
+
+def _card(request: web.Request, name: str) -> ModelCard:
+    return ModelCard(id=name, created=request.app[keys.STARTED_AT])
+
+
+ROUTES = (
+    Route(
+        method="POST",
+        path="/v1/chat/completions",
+        aliases=("/api/v1/chat/completions", "/chat/completions"),
+        handler=chat_completions,
+        summary="Continue a conversation, as OpenAI's clients ask",
+        tag="OpenAI",
+        body=ChatCompletionRequest,
+        reply=ChatCompletion,
+        stream=(ChatCompletionChunk,),
+        stream_type=SSE,
+        needs_token=True,
+        errors=GENERATING,
+    ),
+    Route(
+        method="GET",
+        path="/v1/models",
+        aliases=("/api/v1/models",),
+        handler=models,
+        summary="Names that `model` may have",
+        tag="OpenAI",
+        reply=ModelList,
+        needs_token=True,
+        errors=AUTHENTICATED,
+    ),
+    Route(
+        method="GET",
+        path="/v1/models/{model}",
+        aliases=("/api/v1/models/{model}",),
+        handler=model,
+        summary="One name that `model` may have",
+        tag="OpenAI",
+        reply=ModelCard,
+        needs_token=True,
+        errors=(*AUTHENTICATED, 404),
+    ),
+)

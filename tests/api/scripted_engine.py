@@ -1,0 +1,66 @@
+"""The real engine with a script, for what a model does too rarely: fail midway, take its time, call a function."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Any
+
+from generation.engine import Engine, Finished, Message, ModelInfo, Piece, SamplingOptions
+from generation.errors import EngineUnavailableError
+
+
+class ScriptedEngine:
+    """The real engine, of which a test can hold up, break or write the replies.
+
+    `says` are the pieces of every reply, and let the model pass for one that takes tools; `heard` is what the last
+    conversation came to.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.may_go_on = asyncio.Event()
+        self.may_go_on.set()
+        self.pieces_before_failure: int | None = None
+        self.error: Exception = EngineUnavailableError("lost", retry_after_seconds=1)
+        self.asked = 0
+        self.heard: Sequence[Message] = ()
+        self.says: Sequence[str] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    @property
+    def model(self) -> ModelInfo:
+        return self._engine.model
+
+    async def encode_chat(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()) -> list[int]:
+        self.heard = list(messages)
+        if self.says is not None:
+            return await self._engine.encode_text("What was said does not matter.")
+        return await self._engine.encode_chat(messages, tools)
+
+    async def generate(self, prompt: Sequence[int], options: SamplingOptions) -> AsyncGenerator[Piece | Finished, None]:
+        self.asked += 1
+        await self.may_go_on.wait()
+        if self.says is not None:
+            for count, text in enumerate(self.says, 1):
+                yield Piece(text, count)
+            yield _finished(len(prompt), len(self.says))
+            return
+        left = self.pieces_before_failure
+        async for event in self._engine.generate(prompt, options):
+            if left is not None:
+                if left == 0:
+                    raise self.error
+                left -= 1
+            yield event
+
+
+def _finished(prompt_tokens: int, completion_tokens: int) -> Finished:
+    return Finished(
+        reason="stop",
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
+        cached_tokens=0,
+        prompt_duration_ns=1,
+        completion_duration_ns=1,
+    )
