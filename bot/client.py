@@ -37,16 +37,17 @@ from bot.tree import ParleyTree
 logger = logging.getLogger(__name__)
 
 
-def intents() -> discord.Intents:
-    """Return what the bot listens to; none of it is privileged.
+def intents(*, message_content: bool = False) -> discord.Intents:
+    """Return what the bot listens to; none of it is privileged but for `message_content`.
 
-    Without the message content intent Discord still sends the text of DMs and of messages that mention the bot:
+    Without that intent Discord still sends the text of DMs and of messages that mention the bot:
     https://discord.com/developers/docs/events/gateway#message-content-intent
     """
     chosen = discord.Intents.none()
     chosen.guilds = True
     chosen.guild_messages = True
     chosen.dm_messages = True
+    chosen.message_content = message_content
     return chosen
 
 
@@ -59,7 +60,7 @@ class ParleyBot(commands.Bot):
             command_prefix=commands.when_mentioned,
             help_command=None,
             tree_cls=ParleyTree,
-            intents=intents(),
+            intents=intents(message_content=config.message_content),
             allowed_mentions=NO_MENTIONS,
             # Nothing here looks at old messages; what people write is not kept in memory.
             max_messages=None,

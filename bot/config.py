@@ -20,9 +20,9 @@ class BotConfig:
     the one of a server, `person_daily_calls` that of one person in a server, None for no bound; `tokens_per_server` how
     many active API tokens a server may have. `context_tokens` is the part of a conversation the model may read.
     `reply_messages` is how many messages a reply may take before the rest comes as a file; `max_attachment_bytes` the
-    largest text file that joins a question, `max_body_bytes` the largest request the service takes. `mature` says that
-    the model is adult, `mature_dms` that it may answer in DMs all the same. `drain_seconds` is how long running replies
-    may take to finish when the bot stops.
+    largest text file that joins a question; `message_content` asks for the privileged intent of that name;
+    `max_body_bytes` is the largest request the service takes. `mature` says that the model is adult, `mature_dms` that
+    it may answer in DMs all the same. `drain_seconds` is how long running replies may take when the bot stops.
     """
 
     token: str = field(repr=False)
@@ -36,6 +36,7 @@ class BotConfig:
     context_tokens: int = 4096
     reply_messages: int = 4
     max_attachment_bytes: int = 65_536
+    message_content: bool = False
     mature: bool = False
     mature_dms: bool = False
     discord_api_url: str | None = None

@@ -58,6 +58,11 @@ class Leaks:
         secrets = lookalikes(_texts(message))
         return bool(secrets) and await self._to_the_end(secrets, message.author, message.channel, message)
 
+    async def is_live_in(self, message: discord.Message) -> bool:
+        """Say whether a message holds a live token, and do nothing about it yet. Raises `StorageError`."""
+        secrets = lookalikes(_texts(message))
+        return bool(secrets) and bool(await self._tokens.find_live(secrets))
+
     async def handle_text(
         self, text: str, *, user: discord.abc.User, channel: object, message: discord.Message | None = None
     ) -> bool:

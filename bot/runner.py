@@ -112,7 +112,9 @@ async def _explained(step: Awaitable[None]) -> None:
             f"Discord refuses DISCORD_TOKEN: copy the bot's token again from {_PORTAL} (Bot, Reset Token)"
         ) from None
     except discord.PrivilegedIntentsRequired:
-        raise DiscordLoginError(f"Discord refuses the bot's intents, none of them privileged: see {_PORTAL}") from None
+        raise DiscordLoginError(
+            f"Discord refuses PARLEY_MESSAGE_CONTENT: switch Message Content on at {_PORTAL} (Bot), or unset it"
+        ) from None
     except discord.ConnectionClosed as error:
         if error.code == _BAD_TOKEN:
             raise DiscordLoginError("Discord no longer takes DISCORD_TOKEN: set the bot's present token") from None

@@ -106,7 +106,10 @@ class Chat(commands.Cog):
         text = text_of(message)
         if not text:
             raise NotAQuestionError
-        if await self._leaks.handle_message(message):
+        if await self._leaks.is_live_in(message):
+            # Telling everybody takes longer than the 3 s that Discord waits.
+            await interaction.response.defer(ephemeral=True, thinking=True)
+            await self._leaks.handle_message(message)
             raise LeakedTokenError
         quote = Quote(
             speaker=message.author.display_name,

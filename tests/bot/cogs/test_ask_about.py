@@ -7,7 +7,7 @@ from bot.config import BotStores
 from bot.quoting import MAX_QUOTE_CHARACTERS
 from bot.texts import conversations, refusals
 from tests.bot.conftest import StartBot
-from tests.bot.replying import finished, has_buttons, said, stands
+from tests.bot.replying import finished, has_buttons, said
 from tests.bot.scripted_api import ScriptedApi, Stream
 from tests.doubles.discord_model import Channel, Interaction, Json, Message, User
 from tests.doubles.discord_server import DiscordServer

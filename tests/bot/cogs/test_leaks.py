@@ -433,3 +433,24 @@ async def test_a_channel_reads_its_servers_language_and_an_owner_their_own(
     with speaking("ja"):
         place = leaks.place_in_server(channel=f"<#{channel.id}>", server="Zuhause")
         assert await server.posted(dm) == [leaks.owner_told(name="app", token_id=issued.token.id, place=place)]
+
+
+@pytest.mark.parametrize("message_content", [True, False])
+async def test_a_token_in_a_message_for_others_is_seen_only_with_the_intent(
+    server: DiscordServer,
+    stores: BotStores,
+    start_bot: StartBot,
+    channel: Channel,
+    ada: User,
+    issued: IssuedToken,
+    message_content: bool,
+) -> None:
+    await start_bot(message_content=message_content)
+    await server.user_says(channel, ada, f"does {issued.secret} work for you?")
+    if message_content:
+        await server.posted(channel)
+        with pytest.raises(TokenRevokedError):
+            await stores.tokens.find(issued.secret)
+    else:
+        await (await server.slash(ada, channel, "help")).replied()
+        assert (await stores.tokens.find(issued.secret)).id == issued.token.id
