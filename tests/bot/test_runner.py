@@ -107,7 +107,7 @@ async def test_a_wrong_token_is_one_line_that_says_what_to_do(
         assert token not in str(raised.value)
 
 
-@pytest.mark.parametrize(("code", "words"), [(4004, "DISCORD_TOKEN"), (4014, "intents"), (4013, "4013")])
+@pytest.mark.parametrize(("code", "words"), [(4004, "DISCORD_TOKEN"), (4014, "PARLEY_MESSAGE_CONTENT"), (4013, "4013")])
 async def test_a_gateway_that_refuses_the_bot_ends_it_with_one_line(
     server: DiscordServer, config: BotConfig, stores: BotStores, code: int, words: str
 ) -> None:
