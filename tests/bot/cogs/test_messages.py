@@ -202,12 +202,11 @@ async def test_a_thread_whose_channel_is_hidden_is_answered(
     ("text", "expected"),
     [
         ("nul \x00 and bell \x07", "Ada: nul  and bell"),
-        ("half \ud83d pair", "Ada: half  pair"),
         ("z\u0351\u036b\u0343a\u0315lgo", "Ada: z\u0351\u036b\u0343a\u0315lgo"),
         ("\u202egnirts\u202c", "Ada: \u202egnirts\u202c"),
         ("line\r\nend", "Ada: line\nend"),
     ],
-    ids=["control", "surrogate", "zalgo", "override", "line end"],
+    ids=["control", "zalgo", "override", "line end"],
 )
 async def test_odd_text_arrives_without_what_no_database_takes(
     server: DiscordServer, api: ScriptedApi, start_bot: StartBot, text: str, expected: str
