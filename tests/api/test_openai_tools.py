@@ -44,7 +44,9 @@ WEATHER: Any = {
         },
     },
 }
-CLOCK: Any = {"type": "function", "function": {"name": "clock", "parameters": {"type": "object", "properties": {}}}}
+# Closed: weights drawn at random would fill an open object until the reply's length limit.
+NOTHING: Any = {"type": "object", "properties": {}, "additionalProperties": False}
+CLOCK: Any = {"type": "function", "function": {"name": "clock", "parameters": NOTHING}}
 QUESTION: Any = [{"role": "user", "content": "How is the weather?"}]
 
 
