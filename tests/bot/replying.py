@@ -5,11 +5,36 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from bot.splitting import split
 from storage.conversations import Conversations
 from storage.database import Database
 from storage.posted import PostedReply
-from tests.doubles.discord_model import Channel, Message
+from tests.bot.scripted_api import ScriptedApi, Stream
+from tests.doubles.discord_model import Channel, Message, User
 from tests.doubles.discord_server import DiscordServer
+
+LONG_TEXT = "".join(f"Sentence number {number} of a long reply. " for number in range(150))
+"""Three messages."""
+
+CUT = Stream(pieces=["Once upon a time"], done_reason="length")
+
+
+async def replied(
+    server: DiscordServer, api: ScriptedApi, channel: Channel, user: User, reply: str | Stream = "First try"
+) -> Message:
+    """Ask and wait for the whole reply; returns the message with its buttons."""
+    api.script.append(reply)
+    text = reply if isinstance(reply, str) else reply.text
+    count = len(channel.own_messages(server.bot)) + len(split(text))
+    await server.user_says(channel, user, "Tell me", mentions_bot=True)
+    return await finished(server, channel, count)
+
+
+async def stand(server: DiscordServer, channel: Channel, text: str) -> None:
+    """Wait until the bot's messages in a channel are those of one text."""
+    await server.changes.until(
+        lambda: [each.content for each in channel.own_messages(server.bot)] == split(text), "the reply stands"
+    )
 
 
 async def has_buttons(server: DiscordServer, message: Message, *labels: str) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from bot.cogs.chat import MAX_MESSAGE_CHARACTERS
 from bot.config import BotStores
+from bot.speakers import clean_text
 from bot.splitting import split
 from bot.texts import refusals
 from tests.bot.conftest import StartBot
@@ -40,6 +41,11 @@ async def test_whatever_is_pasted_is_asked_and_kept_without_what_no_database_tak
     assert controls <= {"\n", "\t"}
     kept = [character for character in text if unicodedata.category(character) != "Cc" and not character.isspace()]
     assert [each for each in question.removeprefix("Ada: ") if not each.isspace()] == kept
+
+
+def test_half_a_surrogate_pair_is_left_out() -> None:
+    # Discord itself never sends one.
+    assert clean_text("half \ud83d pair") == "half  pair"
 
 
 @pytest.mark.parametrize(

@@ -12,14 +12,12 @@ from bot.texts import refusals
 from storage.database import Database
 from storage.posted import PostedPart
 from tests.bot.conftest import StartBot
-from tests.bot.replying import finished, has_buttons, said, shows, stands
+from tests.bot.replying import LONG_TEXT, finished, has_buttons, said, shows, stands
 from tests.bot.scripted_api import Refusal, ScriptedApi, Stream
 from tests.doubles.discord_model import Channel, Message, User
 from tests.doubles.discord_server import DiscordServer
 
 Ask = Callable[[DiscordServer, Channel, User], Awaitable[Message]]
-
-LONG_TEXT = "".join(f"Sentence number {number} of a long reply. " for number in range(150))
 
 
 async def _by_command(server: DiscordServer, channel: Channel, ada: User) -> Message:
