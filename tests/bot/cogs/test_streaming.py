@@ -13,7 +13,7 @@ from storage.database import Database
 from storage.posted import PostedPart
 from tests.bot.conftest import StartBot
 from tests.bot.replying import LONG_TEXT, finished, has_buttons, said, shows, stands
-from tests.bot.scripted_api import Refusal, ScriptedApi, Stream
+from tests.bot.scripted_api import Asked, Refusal, ScriptedApi, Stream
 from tests.doubles.discord_model import Channel, Message, User
 from tests.doubles.discord_server import DiscordServer
 
@@ -212,20 +212,25 @@ async def test_twenty_channels_that_talk_at_once_never_meet_a_limit(
 ) -> None:
     guild, people = server.guild(), [server.user(f"Person {number}") for number in range(20)]
     channels = [server.channel(guild, f"channel-{number}") for number in range(20)]
+    # Some have more to say than others.
+    texts = {person.display_name: LONG_TEXT[: 2500 + 50 * number] for number, person in enumerate(people)}
     server.edit_bucket(limit=5, window_seconds=5.0)
     server.global_limit(50)
     await start_bot()
-    text = LONG_TEXT[:3000]
-    api.answer = lambda _: Stream(
-        pieces=[text[at : at + 50] for at in range(0, len(text), 50)], hold_after=range(1, len(text) // 50)
-    )
+
+    def answer(asked: Asked) -> Stream:
+        text = texts[asked.question.partition(":")[0]]
+        pieces = [text[at : at + 50] for at in range(0, len(text), 50)]
+        return Stream(pieces=pieces, hold_after=range(1, len(pieces)))
 
     async def talk(channel: Channel, person: User) -> None:
+        parts = split(texts[person.display_name])
         for turn in (1, 2):
             await server.user_says(channel, person, "All at once", mentions_bot=True)
-            await finished(server, channel, turn * 2)
-            assert [message.content for message in channel.own_messages(server.bot)] == split(text) * turn
+            await finished(server, channel, turn * len(parts))
+            assert [message.content for message in channel.own_messages(server.bot)] == parts * turn
 
+    api.answer = answer
     async with _releasing(api, every_seconds=0.1):
         await asyncio.gather(*(talk(channel, person) for channel, person in zip(channels, people, strict=True)))
     assert server.state.rate_limited == []
