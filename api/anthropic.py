@@ -1,45 +1,37 @@
 """The Anthropic dialect: `POST /v1/messages`, `POST /v1/messages/count_tokens`.
 
 Owns: parsing to the common job, as `contract.md` section 7a says, and its routes. Does not own: the wire
-(`anthropic_contract.py`), errors and headers (`anthropic_dialect.py`), rendering (`anthropic_replies.py`).
+(`anthropic_contract.py`, `anthropic_events.py`), translating messages and tools (`anthropic_turns.py`), errors and
+headers (`anthropic_dialect.py`), rendering (`anthropic_replies.py`).
 """
 
 import secrets
-from collections.abc import Iterable, Sequence
-from itertools import groupby
+from typing import Any
 
 from aiohttp import web
 
 from api import keys
 from api.abilities import check_abilities
-from api.anthropic_contract import (
-    EVENTS,
-    AnthropicCount,
-    AnthropicMessage,
-    AnthropicPrompt,
-    AnthropicReply,
-    AnthropicRequest,
-    AnthropicText,
-)
+from api.anthropic_contract import AnthropicPrompt, AnthropicRequest
 from api.anthropic_dialect import ANTHROPIC, OVERLOADED
+from api.anthropic_events import EVENTS, AnthropicCount, AnthropicReply
 from api.anthropic_replies import AnthropicRenderer
+from api.anthropic_turns import to_messages, to_tools
 from api.body import read_object, validate
 from api.calls import charged, identified
 from api.config import ApiConfig
-from api.job import Job, OnOverflow
+from api.job import Job, OnOverflow, Tools
 from api.replying import SSE, answer
 from api.route import GENERATING, Route
 from api.schemas import check_schema
-from generation.engine import Message, SamplingOptions
+from api.tool_calls import call_schema
+from generation.engine import SamplingOptions
 from generation.errors import PromptTooLongError
 from generation.sampling import SEEDS
 
 __all__ = ["ANTHROPIC", "ROUTES"]
 
 MAX_INT32 = 2**31 - 1
-
-BETWEEN = "\n\n"
-"""Stands between blocks of one content, and between neighbouring messages of one role."""
 
 
 async def messages(request: web.Request) -> web.StreamResponse:
@@ -68,35 +60,33 @@ async def count_tokens(request: web.Request) -> web.Response:
 
 
 def _to_job(asked: AnthropicRequest, config: ApiConfig) -> Job:
-    sampling = _sampling(asked, adapter=config.models.find_adapter(asked.model))
+    tools = to_tools(asked)
+    sampling = _sampling(asked, adapter=config.models.find_adapter(asked.model), schema=_schema(asked, tools))
     check_abilities(sampling, config.abilities)
     return Job(
-        messages=_messages(asked.system, asked.messages),
+        messages=to_messages(asked),
         context_tokens=config.context_tokens,
         reply_tokens=min(asked.max_tokens, MAX_INT32),
         sampling=sampling,
         on_overflow=OnOverflow.REFUSE,
+        tools=tools,
     )
 
 
-def _messages(system: Sequence[AnthropicText] | None, asked: Sequence[AnthropicMessage]) -> list[Message]:
-    """Translate the messages; neighbours of one role are one turn, as there."""
-    turns = [
-        Message(role, BETWEEN.join(_join(message.content) for message in same))
-        for role, same in groupby(asked, key=lambda message: message.role)
-    ]
-    return [Message("system", _join(system)), *turns] if system else turns
-
-
-def _join(blocks: Iterable[AnthropicText]) -> str:
-    return BETWEEN.join(block.text for block in blocks)
-
-
-def _sampling(asked: AnthropicRequest, *, adapter: str | None) -> SamplingOptions:
-    """Say every option; those that Anthropic does not have are off."""
+def _schema(asked: AnthropicRequest, tools: Tools | None) -> dict[str, Any] | None:
+    """Give the JSON Schema that the reply is held to, if any; raises the 400 that names the field it came from."""
     form = asked.output_config.format
     if form is not None:
         check_schema(form.schema_)
+        return form.schema_
+    demanded = None if tools is None else call_schema(tools)
+    if demanded is not None:
+        check_schema(demanded, field="tools")
+    return demanded
+
+
+def _sampling(asked: AnthropicRequest, *, adapter: str | None, schema: dict[str, Any] | None) -> SamplingOptions:
+    """Say every option; those that Anthropic does not have are off."""
     return SamplingOptions(
         temperature=asked.temperature,
         top_k=min(asked.top_k, MAX_INT32),
@@ -114,7 +104,7 @@ def _sampling(asked: AnthropicRequest, *, adapter: str | None) -> SamplingOption
         seed=secrets.randbelow(SEEDS),
         max_tokens=1,
         stop=tuple(asked.stop_sequences or ()),
-        json_schema=None if form is None else form.schema_,
+        json_schema=schema,
         adapter=adapter,
     )
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from aiohttp import web
 
-from api.anthropic_contract import AnthropicError, AnthropicProblem
+from api.anthropic_events import AnthropicError, AnthropicProblem
 from api.dialect import Dialect, read_authorization
 from api.errors import ApiError, Kind
 from api.rate import RateState
@@ -39,10 +39,12 @@ _STATUSES: Final = MappingProxyType({Kind.BALANCE_SPENT: 402, Kind.BUSY: OVERLOA
 
 
 class AnthropicDialect(Dialect):
-    """`POST /v1/messages` and what lies below it."""
+    """`POST /v1/messages` and what lies below it, and the list of models for whoever sends `anthropic-version`."""
 
     name = "Anthropic"
     prefixes = ("/v1/messages",)
+    marker = "anthropic-version"
+    marked_prefixes = ("/v1/models",)
     error_reply = AnthropicError
     secret_schemes = ("key", "bearer")
     request_id_headers = ("X-Request-Id", "request-id")

@@ -17,7 +17,7 @@ from api.dialect import Dialect
 
 def dialect_of(request: web.Request) -> Dialect:
     """Find the dialect a request is in."""
-    return request.app[keys.DIALECTS].find(request.path)
+    return request.app[keys.DIALECTS].of(request)
 
 
 @asynccontextmanager

@@ -25,6 +25,9 @@ class Dialect(ABC):
     """The heading of its routes in the documentation."""
     prefixes: ClassVar[Sequence[str]]
     """Paths below which a request is of this dialect, also one that no route takes. The longest decides."""
+    marker: ClassVar[str] = ""
+    """A header that only its clients send; with it, what lies below `marked_prefixes` is of this dialect, too."""
+    marked_prefixes: ClassVar[Sequence[str]] = ()
     error_reply: ClassVar[type[BaseModel]]
     """The model of its error body, for the OpenAPI document."""
     field_names: ClassVar[Mapping[str, str]] = MappingProxyType({})
@@ -92,10 +95,24 @@ class Dialects:
     def __init__(self, dialects: Sequence[Dialect]) -> None:
         pairs = [(prefix.rstrip("/"), dialect) for dialect in (*dialects, NATIVE) for prefix in dialect.prefixes]
         self._by_prefix = sorted(pairs, key=lambda pair: len(pair[0]), reverse=True)
+        self._marked = [(prefix, dialect) for dialect in dialects for prefix in dialect.marked_prefixes]
+
+    def of(self, request: web.Request) -> Dialect:
+        """Find the dialect of a request, whether or not there is such a route."""
+        other = self.find_marked(request.path)
+        return other if other is not None and other.marker in request.headers else self.find(request.path)
 
     def find(self, path: str) -> Dialect:
-        """Find the dialect of a path, whether or not there is such a route."""
-        return next(dialect for prefix, dialect in self._by_prefix if path == prefix or path.startswith(prefix + "/"))
+        """Find the dialect of a path, for requests without another one's marker."""
+        return next(dialect for prefix, dialect in self._by_prefix if _is_below(path, prefix))
+
+    def find_marked(self, path: str) -> Dialect | None:
+        """Find the dialect that has a path, too, for requests with its marker."""
+        return next((dialect for prefix, dialect in self._marked if _is_below(path, prefix)), None)
+
+
+def _is_below(path: str, prefix: str) -> bool:
+    return path == prefix or path.startswith(prefix + "/")
 
 
 def read_authorization(request: web.Request) -> str:

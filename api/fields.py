@@ -19,7 +19,7 @@ HOMES: Final = MappingProxyType(
     dict.fromkeys(("options", "keep_alive", "think", "raw", "suffix", "images"), _OLLAMA)
     | dict.fromkeys(("template", "context", "truncate", "shift"), _OLLAMA)
     | dict.fromkeys(("messages",), _CHATS)
-    | dict.fromkeys(("tools",), f"{_OPENAI} (or to Ollama's POST /api/chat)")
+    | dict.fromkeys(("tools",), f"{_OPENAI} (or to Ollama's POST /api/chat, or Anthropic's POST /v1/messages)")
     | dict.fromkeys(("prompt",), _GENERATE)
     | dict.fromkeys(("num_predict", "num_ctx"), f"{_NATIVE} (or to options of Ollama's POST /api/chat)")
     | dict.fromkeys(("mirostat", "mirostat_eta", "mirostat_tau", "tfs_z"), _NATIVE)

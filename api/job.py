@@ -27,11 +27,13 @@ class OnOverflow(enum.Enum):
 class Tools:
     """Functions that the model may call, each as OpenAI's `{"type": "function", "function": {…}}`.
 
-    `must_call` are the names of which one has to be called; empty where the model decides.
+    `must_call` are the names of which one has to be called; empty where the model decides. With `is_one_call_at_most`
+    the calls after the first are left out.
     """
 
     offered: Sequence[Mapping[str, Any]]
     must_call: frozenset[str] = frozenset()
+    is_one_call_at_most: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

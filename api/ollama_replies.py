@@ -3,7 +3,6 @@
 Does not own: the models of either (`ollama_contract.py`), sending (`replying.py`).
 """
 
-import json
 from abc import abstractmethod
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -23,6 +22,7 @@ from api.ollama_contract import (
     OllamaTokenLogprob,
 )
 from api.replying import NDJSON, Renderer, line
+from api.tool_calls import as_object
 from generation.engine import TokenLogprob
 
 
@@ -100,17 +100,8 @@ def _ending(done: Done) -> dict[str, Any]:
 
 
 def _call(index: int, call: ToolCall) -> OllamaReplyCall:
-    function = OllamaReplyFunction(index=index, name=call.name, arguments=_arguments(call.arguments))
+    function = OllamaReplyFunction(index=index, name=call.name, arguments=as_object(call.arguments))
     return OllamaReplyCall(id=call.id, function=function)
-
-
-def _arguments(text: str) -> dict[str, Any]:
-    """Read the arguments; a model's that are no JSON object are kept under one name, for Ollama's are an object."""
-    try:
-        found = json.loads(text)
-    except ValueError:
-        found = text
-    return found if isinstance(found, dict) else {"arguments": found}
 
 
 def _entry(token: TokenLogprob) -> OllamaLogprob:

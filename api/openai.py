@@ -1,7 +1,8 @@
-"""The OpenAI dialect: `POST /v1/chat/completions`, `GET /v1/models`, `GET /v1/models/{id}`.
+"""The OpenAI dialect: `POST /v1/chat/completions`.
 
-Owns: parsing to the common job, as `contract.md` section 6 says, and its routes. Does not own: the wire
-(`openai_contract.py`), errors and headers (`openai_dialect.py`), rendering (`openai_replies.py`).
+Owns: parsing to the common job, as `contract.md` section 6 says, and its route. Does not own: the wire
+(`openai_contract.py`), errors and headers (`openai_dialect.py`), rendering (`openai_replies.py`), the list of models
+(`model_list.py`).
 """
 
 import secrets
@@ -12,10 +13,8 @@ from aiohttp import web
 from api import keys
 from api.abilities import check_abilities
 from api.body import read_object, validate
-from api.calls import charged, identified
+from api.calls import charged
 from api.config import ApiConfig
-from api.contract import ModelCard, ModelList
-from api.errors import ApiError, unknown_model
 from api.job import Job, OnOverflow, Tools
 from api.openai_contract import (
     ChatCompletion,
@@ -29,7 +28,7 @@ from api.openai_contract import (
 from api.openai_dialect import OPENAI
 from api.openai_replies import OpenAIRenderer
 from api.replying import SSE, answer
-from api.route import AUTHENTICATED, GENERATING, Route
+from api.route import GENERATING, Route
 from api.schemas import check_schema
 from api.tool_calls import call_schema, name_of
 from generation.engine import Message, SamplingOptions
@@ -90,7 +89,7 @@ def _tools(asked: ChatCompletionRequest) -> Tools | None:
             must_call = frozenset(map(name_of, offered))
         case _:
             must_call = frozenset()
-    return Tools(offered=offered, must_call=must_call)
+    return Tools(offered=offered, must_call=must_call, is_one_call_at_most=not asked.parallel_tool_calls)
 
 
 def _schema(asked: ChatCompletionRequest, tools: Tools | None) -> dict[str, Any] | None:
@@ -99,17 +98,13 @@ def _schema(asked: ChatCompletionRequest, tools: Tools | None) -> dict[str, Any]
         case FormatJsonObject():
             return {"type": "object"}
         case FormatJsonSchema(json_schema=named):
-            return _checked(named.schema_ or {"type": "object"}, field="response_format")
+            schema = named.schema_ or {"type": "object"}
+            check_schema(schema, field="response_format")
+            return schema
     demanded = None if tools is None else call_schema(tools)
-    return None if demanded is None else _checked(demanded, field="tools")
-
-
-def _checked(schema: dict[str, Any], *, field: str) -> dict[str, Any]:
-    try:
-        check_schema(schema)
-    except ApiError as error:
-        raise error.renamed({"format": field}) from None
-    return schema
+    if demanded is not None:
+        check_schema(demanded, field="tools")
+    return demanded
 
 
 def _sampling(asked: ChatCompletionRequest, *, adapter: str | None, schema: dict[str, Any] | None) -> SamplingOptions:
@@ -138,26 +133,6 @@ def _sampling(asked: ChatCompletionRequest, *, adapter: str | None, schema: dict
     )
 
 
-async def models(request: web.Request) -> web.Response:
-    """List what `model` may name; costs no call."""
-    await identified(request)
-    cards = [_card(request, name) for name in request.app[keys.CONFIG].models.all]
-    return web.json_response(text=ModelList(data=cards).model_dump_json())
-
-
-async def model(request: web.Request) -> web.Response:
-    """Describe one name that `model` may have; costs no call."""
-    await identified(request)
-    name, names = request.match_info["model"], request.app[keys.CONFIG].models.all
-    if name not in names:
-        raise unknown_model(name, names)
-    return web.json_response(text=_card(request, name).model_dump_json())
-
-
-def _card(request: web.Request, name: str) -> ModelCard:
-    return ModelCard(id=name, created=request.app[keys.STARTED_AT])
-
-
 ROUTES = (
     Route(
         method="POST",
@@ -172,27 +147,5 @@ ROUTES = (
         stream_type=SSE,
         needs_token=True,
         errors=GENERATING,
-    ),
-    Route(
-        method="GET",
-        path="/v1/models",
-        aliases=("/api/v1/models",),
-        handler=models,
-        summary="Names that `model` may have",
-        tag="OpenAI",
-        reply=ModelList,
-        needs_token=True,
-        errors=AUTHENTICATED,
-    ),
-    Route(
-        method="GET",
-        path="/v1/models/{model}",
-        aliases=("/api/v1/models/{model}",),
-        handler=model,
-        summary="One name that `model` may have",
-        tag="OpenAI",
-        reply=ModelCard,
-        needs_token=True,
-        errors=(*AUTHENTICATED, 404),
     ),
 )

@@ -200,13 +200,13 @@ class ChatCompletionRequest(Strict):
     tool_choice: Annotated[Literal["none", "auto", "required"] | NamedToolChoice, BeforeValidator(_name_or_object)] = (
         "auto"
     )
+    parallel_tool_calls: Annotated[bool, Field(description="false: one call at most")] = True
 
     user: Annotated[Any, Field(description="has no effect, like all below it")] = None
     safety_identifier: Any = None
     store: Any = None
     metadata: Any = None
     service_tier: Any = None
-    parallel_tool_calls: Any = None
     prediction: Any = None
     prompt_cache_key: Any = None
     prompt_cache_options: Any = None

@@ -4,7 +4,7 @@ Source of the form: the OpenAPI Specification 3.1.0.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
@@ -51,7 +51,7 @@ def build_document(
     paths: dict[str, dict[str, Any]] = {}
     for route in rows:
         for number, path in enumerate(route.paths):
-            operation = _operation(route, dialects.find(path), number)
+            operation = _operation(route, dialects.find(path), dialects.find_marked(path), number)
             paths.setdefault(path, {})[route.method.lower()] = operation
     return {
         "openapi": "3.1.0",
@@ -75,28 +75,25 @@ def _schemas(routes: Iterable[Route], dialects: Dialects) -> dict[str, Any]:
     for route in routes:
         if route.body is not None:
             models.add((route.body, "validation"))
-        replies = [dialects.find(route.path).error_reply, *route.stream]
-        models |= {(model, "serialization") for model in (route.reply, *replies) if model is not None}
+        replies = [route.reply, route.marked_reply, dialects.find(route.path).error_reply, *route.stream]
+        models |= {(model, "serialization") for model in replies if model is not None}
     ordered = sorted(models, key=lambda pair: pair[0].__name__)
     _, definitions = models_json_schema(ordered, ref_template="#/components/schemas/{model}")
     schemas: dict[str, Any] = definitions["$defs"]
     return schemas
 
 
-def _operation(route: Route, dialect: Dialect, number: int) -> dict[str, Any]:
-    """Describe a route; `number` tells its paths apart."""
-    failures = {str(status): _failure(route, dialect, status) for status in route.errors}
+def _operation(route: Route, dialect: Dialect, marked: Dialect | None, number: int) -> dict[str, Any]:
+    """Describe a route; `marked` is the dialect that shares its path, `number` tells its paths apart."""
+    says = [each.error_reply for each in (dialect, marked) if each is not None]
+    failures = {str(status): _failure(route, says, status) for status in route.errors}
     operation: dict[str, Any] = {
         "summary": route.summary,
         "tags": [route.tag],
         "operationId": _operation_id(route, number),
         "responses": {"200": _success(route, dialect)} | failures,
     }
-    parameters = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
-        for name in re.findall(r"{(\w+)", route.path)
-    ]
-    if parameters:
+    if parameters := _parameters(route, marked):
         operation["parameters"] = parameters
     if 302 in route.errors:
         del operation["responses"]["200"]
@@ -107,25 +104,39 @@ def _operation(route: Route, dialect: Dialect, number: int) -> dict[str, Any]:
     return operation
 
 
+def _parameters(route: Route, marked: Dialect | None) -> list[dict[str, Any]]:
+    parameters: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+        for name in re.findall(r"{(\w+)", route.path)
+    ]
+    if marked is not None:
+        text = f"asks for the reply in {marked.name}'s form"
+        parameters.append({"name": marked.marker, "in": "header", "description": text, "schema": {"type": "string"}})
+    if route.marked_query is not None:
+        properties = route.marked_query.model_json_schema()["properties"]
+        parameters += [{"name": name, "in": "query", "schema": schema} for name, schema in properties.items()]
+    return parameters
+
+
 def _operation_id(route: Route, number: int) -> str:
     name = f"{route.tag.lower()}_{route.handler.__name__}"
     return f"{name}_{number + 1}" if number else name
 
 
 def _success(route: Route, dialect: Dialect) -> dict[str, Any]:
-    schema = _reference(route.reply) if route.reply is not None else {}
+    replies = [model for model in (route.reply, route.marked_reply) if model is not None]
+    schema = _any_of(replies) if replies else {}
     content: dict[str, Any] = {route.reply_type: {"schema": schema}}
     if route.stream:
         events = [*route.stream, dialect.error_reply]
-        content[route.stream_type] = {"schema": {"anyOf": [_reference(model) for model in events]}}
+        content[route.stream_type] = {"schema": _any_of(events)}
     return {"description": HTTPStatus.OK.phrase, "content": content} | _headers(route, HTTPStatus.OK)
 
 
-def _failure(route: Route, dialect: Dialect, status: int) -> dict[str, Any]:
+def _failure(route: Route, says: list[type[BaseModel]], status: int) -> dict[str, Any]:
     if status == HTTPStatus.FOUND:
         return {"description": HTTPStatus.FOUND.phrase}
-    model = Health if route.reply is Health else dialect.error_reply
-    content = {JSON: {"schema": _reference(model)}}
+    content = {JSON: {"schema": _any_of([Health] if route.reply is Health else says)}}
     # 529 is Anthropic's own.
     phrase = HTTPStatus(status).phrase if status in _STATUSES else "Overloaded"
     return {"description": phrase, "content": content} | _headers(route, status)
@@ -138,6 +149,10 @@ def _headers(route: Route, status: int) -> dict[str, Any]:
         headers |= _RATE_HEADERS
     described = {name: {"description": text, "schema": {"type": kind}} for name, (kind, text) in headers.items()}
     return {"headers": described} if described else {}
+
+
+def _any_of(models: Sequence[type[BaseModel]]) -> dict[str, Any]:
+    return _reference(models[0]) if len(models) == 1 else {"anyOf": [_reference(model) for model in models]}
 
 
 def _reference(model: type[BaseModel]) -> dict[str, str]:

@@ -16,7 +16,8 @@ class Route:
     """One method and path. `errors` are the statuses beside 200 that the route answers.
 
     `stream` are the models of a stream's events, an error's aside, and `stream_type` its content type. `aliases` are
-    further paths to the same handler.
+    further paths to the same handler. `marked_reply` and `marked_query` are what requests with another dialect's marker
+    get and may ask (`Dialect.marker`).
     """
 
     method: str
@@ -28,6 +29,8 @@ class Route:
     body: type[BaseModel] | None = None
     reply: type[BaseModel] | None = None
     reply_type: str = JSON
+    marked_reply: type[BaseModel] | None = None
+    marked_query: type[BaseModel] | None = None
     stream: Sequence[type[BaseModel]] = ()
     stream_type: str = ""
     needs_token: bool = False

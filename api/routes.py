@@ -3,7 +3,7 @@
 A new dialect adds itself and its rows here, and its own module; nothing else changes.
 """
 
-from api import anthropic, modelslab, native, ollama, openai, operations
+from api import anthropic, model_list, modelslab, native, ollama, openai, operations
 from api.contract import (
     ChatPiece,
     ChatReply,
@@ -56,6 +56,7 @@ ROUTES: tuple[Route, ...] = (
         errors=(400, 401, 403, 413, 415, 500, 503),
     ),
     *openai.ROUTES,
+    *model_list.ROUTES,
     *ollama.ROUTES,
     *anthropic.ROUTES,
     *modelslab.ROUTES,

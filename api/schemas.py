@@ -46,8 +46,17 @@ _INDEX = re.compile(r"0|[1-9][0-9]{0,5}")
 Schema = dict[str, Any]
 
 
-def check_schema(schema: Schema) -> None:
-    """Raise the 400 that names `format` when the schema cannot be used."""
+def check_schema(schema: Schema, *, field: str = "format") -> None:
+    """Raise the 400 that names `field` when the schema cannot be used; each dialect has its own word for `format`."""
+    try:
+        _check(schema)
+    except ApiError as error:
+        if field == "format":
+            raise
+        raise error.renamed({"format": field}) from None
+
+
+def _check(schema: Schema) -> None:
     _check_size(schema)
     document = _Document(schema)
     for entry in document.entries():

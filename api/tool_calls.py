@@ -29,6 +29,7 @@ class CallReader:
 
     def __init__(self, tools: Tools | None) -> None:
         self._names = frozenset(name_of(tool) for tool in tools.offered) if tools is not None else frozenset()
+        self._most_calls = 1 if tools is not None and tools.is_one_call_at_most else None
         self._held = ""
         self._is_calling = False
         self._is_begun = False
@@ -47,7 +48,7 @@ class CallReader:
 
     def finish(self, choice: int) -> Piece | None:
         """Return what was held back, as calls or as text; None when nothing was."""
-        calls = tuple(self._read_calls()) if self._is_calling else ()
+        calls = tuple(self._read_calls())[: self._most_calls] if self._is_calling else ()
         if calls:
             return Piece("", choice, tool_calls=calls)
         return Piece(self._take(len(self._held)), choice) if self._held else None
@@ -103,6 +104,15 @@ def _skip(text: str, at: int) -> int:
 def name_of(tool: Mapping[str, Any]) -> str:
     """Give a function's name."""
     return str(tool["function"]["name"])
+
+
+def as_object(arguments: str) -> dict[str, Any]:
+    """Read a call's arguments where a dialect has an object; a model's that are none are kept under one name."""
+    try:
+        found = json.loads(arguments)
+    except ValueError:
+        found = arguments
+    return found if isinstance(found, dict) else {"arguments": found}
 
 
 def call_schema(tools: Tools) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from api import keys
 from api.app import create_app
 from api.config import ApiConfig
 from api.runner import ServiceRunner
@@ -74,6 +75,8 @@ class Service:
         return reply
 
     async def calls_used(self) -> int:
+        """Count today's calls, once those are closed whose callers have left."""
+        await self.app[keys.ALLOWANCE].drain()
         return (await self.ledger.usage(self.token.tenant_id)).used_today
 
 

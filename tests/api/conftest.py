@@ -1,16 +1,67 @@
-"""The service for the tests of this folder; all of them run on the session's event loop, where the engine lives."""
+"""The services for the tests of this folder; all of them run on the session's event loop, where the engines live."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
+import pytest
 import pytest_asyncio
 
+from generation.abilities import CTRANSFORMERS, LLAMA_CPP
+from generation.ctransformers_engine import CTransformersEngine
 from generation.engine import Engine
+from generation.launch import LlamaCppConfig, LocalConfig
+from generation.llama_cpp import LlamaCppEngine
+from generation.served_engine import ServedEngine
+from tests.generation.tiny_model import TinyModel, write_tiny_model
 from tests.service import Service, running_service
+
+TOOLS_TEMPLATE = (
+    "{{ bos_token }}"
+    "{% if tools %}{{ '<|system|>You may call:' }}{% for tool in tools %}{{ tool | tojson }}{% endfor %}{{ '<|end|>' }}"
+    "{% endif %}"
+    "{% for message in messages %}{{ '<|' + message['role'] + '|>' + message['content'] }}"
+    "{% for call in message.tool_calls or [] %}{{ '<tool_call>' + (call.function | tojson) + '</tool_call>' }}"
+    "{% endfor %}{{ '<|end|>' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
+)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def service(demo_engine: Engine, tmp_path: Path) -> AsyncIterator[Service]:
     """A service of its own for the test: empty database, one API token."""
     async with running_service(demo_engine, tmp_path) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session", params=["llama.cpp", "ctransformers"])
+async def tools_engine(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[ServedEngine]:
+    """A model of random weights whose template knows tools, on both engines."""
+    path = write_tiny_model(tmp_path_factory.mktemp("tools") / "tiny.gguf", TinyModel(template=TOOLS_TEMPLATE))
+    shape: dict[str, Any] = {
+        "model_path": path,
+        "model_name": "tiny",
+        "context_tokens": 2048,
+        "slots": 2,
+        "threads": 1,
+    }
+    engine: ServedEngine
+    if request.param == "llama.cpp":
+        engine = LlamaCppEngine(LlamaCppConfig(**shape))
+    else:
+        engine = CTransformersEngine(LocalConfig(**shape))
+    await engine.start()
+    yield engine
+    await engine.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def tools_service(tools_engine: ServedEngine, tmp_path: Path) -> AsyncIterator[Service]:
+    """A service on such a model, which it calls `tiny`."""
+    abilities = LLAMA_CPP if isinstance(tools_engine, LlamaCppEngine) else CTRANSFORMERS
+    async with running_service(
+        tools_engine, tmp_path, model_name="tiny", abilities=abilities, context_tokens=2048
+    ) as running:
         yield running

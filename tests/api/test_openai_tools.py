@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import openai
@@ -10,25 +9,9 @@ import pytest
 import pytest_asyncio
 from openai import AsyncOpenAI
 
-from generation.abilities import CTRANSFORMERS, LLAMA_CPP
-from generation.ctransformers_engine import CTransformersEngine
-from generation.launch import LlamaCppConfig, LocalConfig
-from generation.llama_cpp import LlamaCppEngine
-from generation.served_engine import ServedEngine
-from tests.generation.tiny_model import TinyModel, write_tiny_model
-from tests.service import Service, running_service
+from tests.service import Service
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-TEMPLATE = (
-    "{{ bos_token }}"
-    "{% if tools %}{{ '<|system|>You may call:' }}{% for tool in tools %}{{ tool | tojson }}{% endfor %}{{ '<|end|>' }}"
-    "{% endif %}"
-    "{% for message in messages %}{{ '<|' + message['role'] + '|>' + message['content'] }}"
-    "{% for call in message.tool_calls or [] %}{{ '<tool_call>' + (call.function | tojson) + '</tool_call>' }}"
-    "{% endfor %}{{ '<|end|>' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
-)
 
 WEATHER: Any = {
     "type": "function",
@@ -50,40 +33,9 @@ CLOCK: Any = {"type": "function", "function": {"name": "clock", "parameters": NO
 QUESTION: Any = [{"role": "user", "content": "How is the weather?"}]
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session", params=["llama.cpp", "ctransformers"])
-async def engine(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[ServedEngine]:
-    path = write_tiny_model(tmp_path_factory.mktemp("tools") / "tiny.gguf", TinyModel(template=TEMPLATE))
-    shape: dict[str, Any] = {
-        "model_path": path,
-        "model_name": "tiny",
-        "context_tokens": 2048,
-        "slots": 2,
-        "threads": 1,
-    }
-    engine: ServedEngine
-    if request.param == "llama.cpp":
-        engine = LlamaCppEngine(LlamaCppConfig(**shape))
-    else:
-        engine = CTransformersEngine(LocalConfig(**shape))
-    await engine.start()
-    yield engine
-    await engine.close()
-
-
 @pytest_asyncio.fixture(loop_scope="session")
-async def service(engine: ServedEngine, tmp_path: Path) -> AsyncIterator[Service]:
-    abilities = LLAMA_CPP if isinstance(engine, LlamaCppEngine) else CTRANSFORMERS
-    async with running_service(
-        engine, tmp_path, model_name="tiny", abilities=abilities, context_tokens=2048
-    ) as service:
-        yield service
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def client(service: Service) -> AsyncIterator[AsyncOpenAI]:
-    async with AsyncOpenAI(base_url=f"{service.url}/v1", api_key=service.secret, max_retries=0) as client:
+async def client(tools_service: Service) -> AsyncIterator[AsyncOpenAI]:
+    async with AsyncOpenAI(base_url=f"{tools_service.url}/v1", api_key=tools_service.secret, max_retries=0) as client:
         yield client
 
 
