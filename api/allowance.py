@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from api.auth import Caller
 from api.errors import allowance_used, balance_spent, from_exception
 from api.rate import RateState
+from api.timings import Timings
 from storage.clock import Clock
 from storage.errors import AllowanceUsedError, StorageError
 from storage.ledger import Allowance as DayAllowance
@@ -38,6 +39,7 @@ class Call:
         self.llm_balance = caller.llm_balance
         self.prompt_tokens = 0
         self.completion_tokens = 0
+        self.timings = Timings()
         self.is_closed = False
 
     def produced(self, *, prompt_tokens: int, completion_tokens: int) -> None:

@@ -1,5 +1,8 @@
 """Assembly of the service: which parts there are and how they hold together. No input or output happens here."""
 
+import asyncio
+from collections.abc import AsyncIterator
+
 from aiohttp import web
 
 from api import keys
@@ -13,6 +16,7 @@ from api.modelslab_webhooks import run_webhooks
 from api.openapi import build_document
 from api.operations import render_page
 from api.pipeline import Pipeline
+from api.pulse import Pulse
 from api.queue import RequestQueue
 from api.routes import DIALECTS, ROUTES
 from generation.engine import Engine
@@ -62,7 +66,8 @@ def create_app(
         engine_wait_seconds=config.engine_wait_seconds,
         deadline_seconds=config.reply_deadline_seconds,
     )
-    app[keys.METRICS] = Metrics(engine=engine, queue=queue)
+    app[keys.METRICS] = Metrics(engine=engine, queue=queue, slots=config.slots)
+    app[keys.PULSE] = Pulse(engine, app[keys.METRICS])
     app[keys.DRAINING] = Draining()
     app[keys.DOCUMENT] = build_document(ROUTES, DIALECTS, config.public_url, config.abilities)
     app[keys.PAGE] = render_page(app[keys.DOCUMENT])
@@ -73,9 +78,16 @@ def create_app(
             if route.method == "GET":
                 app.router.add_route("HEAD", path, route.handler)
     app.on_response_prepare.append(add_headers)
-    app.cleanup_ctx.append(run_webhooks)
+    app.cleanup_ctx.extend([_run_pulse, run_webhooks])
     app.on_cleanup.append(_drain)
     return app
+
+
+async def _run_pulse(app: web.Application) -> AsyncIterator[None]:
+    beating = asyncio.create_task(app[keys.PULSE].beat(), name="pulse")
+    yield
+    beating.cancel()
+    await asyncio.gather(beating, return_exceptions=True)
 
 
 async def _drain(app: web.Application) -> None:

@@ -309,9 +309,9 @@ class ModelList(BaseModel):
 
 
 class Health(BaseModel):
-    """Reply of `GET /healthz` and `GET /readyz`; `reason` says why it is not ready."""
+    """Reply of `GET /healthz` and `GET /readyz`; `reason` says what is amiss. `degraded` still answers, with a 200."""
 
-    status: Literal["ok", "unavailable"]
+    status: Literal["ok", "degraded", "unavailable"]
     reason: str = ""
 
 

@@ -12,6 +12,7 @@ from api.dialect import Dialects
 from api.draining import Draining
 from api.metrics import Metrics
 from api.pipeline import Pipeline
+from api.pulse import Pulse
 from api.rate import RateState
 from api.transcripts import Signer
 from api.webhooks.deliverer import Deliverer
@@ -32,6 +33,7 @@ ALLOWANCE = web.AppKey("allowance", Allowance)
 LEDGER = web.AppKey("ledger", Ledger)
 PIPELINE = web.AppKey("pipeline", Pipeline)
 METRICS = web.AppKey("metrics", Metrics)
+PULSE = web.AppKey("pulse", Pulse)
 DRAINING = web.AppKey("draining", Draining)
 CHATS = web.AppKey("chats", Chats)
 OUTBOX = web.AppKey("outbox", Outbox)

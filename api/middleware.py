@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from api import keys
+from api.allowance import Call
 from api.calls import dialect_of
 from api.errors import ApiError, from_exception
 from api.metrics import Metrics
@@ -25,6 +26,9 @@ CLIENT_LEFT = 499
 
 WATCHED = frozenset({"/healthz", "/readyz", "/metrics"})
 """Asked every few seconds by whatever watches the service; not worth a line each."""
+
+FIELDS = "fields"
+"""The attribute of a log record that holds its values by name, for logs that are read by programs."""
 
 _CALLER_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -58,6 +62,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return web.Response(status=redirection.status, headers={"Location": redirection.headers["Location"]})
     except Exception as error:  # noqa: BLE001 - the border: each is mapped, none is swallowed unseen
         refusal = from_exception(error)
+        request.app[keys.METRICS].refused(refusal.kind)
         _log_failure(request, refusal, error)
         if keys.STREAM in request:
             return request[keys.STREAM]
@@ -101,24 +106,42 @@ def _record(request: web.Request, status: int, seconds: float) -> None:
     metrics = request.app[keys.METRICS]
     resource = request.match_info.route.resource
     route = resource.canonical if resource is not None else "unknown"
-    metrics.requests.labels(request.method if route != "unknown" else "other", route, status).inc()
+    method = request.method if route != "unknown" else "-"
+    metrics.requests.labels(method if method != "-" else "other", route, status).inc()
     metrics.seconds.labels(route).observe(seconds)
-    call = request.get(keys.CALL)
-    tenant = call.caller.tenant_id if call is not None else "-"
-    prompt, completion = (call.prompt_tokens, call.completion_tokens) if call is not None else (0, 0)
-    _count(metrics, status, prompt, completion)
-    logger.log(
-        logging.DEBUG if route in WATCHED else logging.INFO,
-        "%s %s %s tenant=%s status=%d prompt_tokens=%d completion_tokens=%d ms=%d",
-        request[keys.REQUEST_ID],
-        request.method if route != "unknown" else "-",
-        route,
-        tenant,
-        status,
-        prompt,
-        completion,
-        seconds * 1000,
-    )
+    fields: dict[str, object] = {
+        "request": request[keys.REQUEST_ID],
+        "method": method,
+        "route": route,
+        "status": status,
+        "ms": round(seconds * 1000),
+    }
+    if (call := request.get(keys.CALL)) is not None:
+        # A reply that is made for a webhook goes on.
+        if call not in request.app[keys.ALLOWANCE].open:
+            metrics.called(call.timings)
+        _count(metrics, status, call.prompt_tokens, call.completion_tokens)
+        fields |= _told(call)
+    level = logging.DEBUG if route in WATCHED else logging.INFO
+    said = " ".join(f"{name}={value}" for name, value in fields.items() if value is not None)
+    logger.log(level, "%s", said, extra={FIELDS: fields})
+
+
+def _told(call: Call) -> dict[str, object]:
+    """Say what a charged call came to."""
+    timings = call.timings
+    return {
+        "tenant": call.caller.tenant_id,
+        "prompt_tokens": call.prompt_tokens,
+        "cached_tokens": None if timings.finished is None else timings.finished.cached_tokens,
+        "completion_tokens": call.completion_tokens,
+        "queue_ms": _milliseconds(timings.waited_seconds),
+        "first_token_ms": _milliseconds(timings.first_token_seconds),
+    }
+
+
+def _milliseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * 1000)
 
 
 def _count(metrics: Metrics, status: int, prompt_tokens: int, completion_tokens: int) -> None:

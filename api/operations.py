@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 
 from api import keys
 from api.contract import Health
-from generation.engine import EngineState
+from api.readiness import judge
 
 PROMETHEUS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -23,15 +23,11 @@ async def healthz(request: web.Request) -> web.Response:  # noqa: ARG001 - every
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """Answer 200 when the model answers, else 503 with the reason."""
-    status = request.app[keys.ENGINE].status
-    if status.state is EngineState.READY and not request.app[keys.DRAINING].is_stopping:
-        return web.json_response(text=Health(status="ok").model_dump_json())
-    reason = status.reason or f"the engine is {status.state.value}"
-    if request.app[keys.DRAINING].is_stopping:
-        reason = "the service is stopping"
-    body = Health(status="unavailable", reason=reason)
-    return web.json_response(text=body.model_dump_json(), status=503, headers={"Retry-After": "5"})
+    """Answer 200 when the model answers, also when something is amiss, else 503; each but the first with the reason."""
+    health = judge(request.app)
+    if health.status == "unavailable":
+        return web.json_response(text=health.model_dump_json(), status=503, headers={"Retry-After": "5"})
+    return web.json_response(text=health.model_dump_json())
 
 
 async def metrics(request: web.Request) -> web.Response:

@@ -120,19 +120,22 @@ class Pipeline:
             async with aclosing(_wait_in_line(place)) as places:
                 async for queued in places:
                     yield queued
+            call.timings.got_slot()
             fitted = await self.fit(job)
             for choice in range(job.choices):
                 said = sum(end.completion_tokens for end in ends)
                 async with aclosing(self._reply(job, fitted, choice)) as events:
                     async for event, tokens in events:
                         if tokens:
+                            call.timings.got_token()
                             call.produced(prompt_tokens=len(fitted.prompt), completion_tokens=said + tokens)
                         if isinstance(event, Ended):
                             ends.append(event.finished)
                         yield event
+        call.timings.finished = total(ends)
         await self._allowance.settle(call)
         yield Done(
-            finished=total(ends),
+            finished=call.timings.finished,
             dropped_messages=fitted.dropped_messages,
             total_duration_ns=monotonic_ns() - started_ns,
         )

@@ -86,7 +86,7 @@ def _serve(*, with_bot: bool) -> None:
 def _run(command: Callable[[Settings], Coroutine[Any, Any, None]], *, log: bool = True) -> None:
     settings = load_settings()
     if log:
-        configure_logging()
+        configure_logging(log_format=settings.log_format)
     asyncio.run(command(settings))
 
 

@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from api.contract import MIN_CONTEXT_TOKENS
+from parley.logs import LogFormat
 from parley.lora import read_adapters
 
 ENV_FILE = ".env"
@@ -105,6 +106,7 @@ class Settings(BaseSettings):
     public_url: str | None = _named(
         "PARLEY_PUBLIC_URL", None, "address that people and webhook receivers see; default: http://HOST:PORT"
     )
+    log_format: LogFormat = _named("PARLEY_LOG_FORMAT", "text", "text, or json: one JSON object a line")
     retention_days: int | None = _named(
         "PARLEY_RETENTION_DAYS", None, "conversations untouched for longer are deleted; default: never", ge=1, le=36_500
     )

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from prometheus_client.parser import text_string_to_metric_families
 
 from api.routes import ROUTES
 from tests.service import Service
@@ -18,24 +17,6 @@ async def test_health_and_readiness(service: Service) -> None:
     for path in ("/healthz", "/readyz"):
         status, body, _ = await service.get(path, headers={})
         assert (status, body["status"]) == (200, "ok")
-
-
-async def test_metrics_are_prometheus_text_and_count_requests(service: Service) -> None:
-    await service.ask("Hello!")
-    await service.get("/nowhere/secret-path", headers={})
-    status, text, response = await service.get("/metrics", headers={})
-    assert status == 200
-    assert response.headers["Content-Type"].startswith("text/plain; version=0.0.4")
-    samples = {
-        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
-    asked = (("method", "POST"), ("route", "/ai/chat"), ("status", "200"))
-    assert samples["parley_requests_total", asked] == 1
-    assert samples["parley_engine_ready", ()] == 1
-    assert "secret-path" not in text
-    assert service.secret not in text
 
 
 async def test_every_route_of_the_app_is_in_the_document(service: Service) -> None:
@@ -117,7 +98,7 @@ async def test_the_document_lists_what_a_route_may_answer(service: Service) -> N
         "/ai/chat": {200, 400, 401, 403, 404, 413, 415, 429, 500, 503, 504},
         "/ai/usage": {200, 400, 401, 403, 500, 503},
         "/ai/tokenize": {200, 400, 401, 403, 413, 415, 500, 503},
-        "/v1/models": {200, 400, 401, 403, 500, 503},
+        "/v1/models": {200, 400, 401, 403, 500, 503, 529},
     }
     lines = document["paths"]["/ai/chat"]["post"]["responses"]["200"]["content"]["application/x-ndjson"]["schema"]
     assert {line["$ref"].rsplit("/", 1)[-1] for line in lines["anyOf"]} == {"ChatPiece", "ChatReply", "ErrorReply"}
