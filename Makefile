@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Each worker has engines of its own; files stay whole, so that what they share is made once.
+WORKERS ?= --numprocesses logical --maxprocesses 4 --dist loadfile
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .DEFAULT_GOAL := help
 .PHONY: help run test test-litellm lint types format words bench demo-model demo-adapter clean
@@ -23,7 +25,7 @@ test: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -X dev -m pytest
+	PYTHONDEVMODE=1 $(BIN)/python -m pytest $(WORKERS)
 
 test-litellm: $(VENV)/.installed-test .venv-litellm/.installed
 	LITELLM_PYTHON=.venv-litellm/bin/python $(BIN)/python -X dev -m pytest tests/api/test_litellm.py
