@@ -1,7 +1,10 @@
 // npm install @anthropic-ai/sdk
 import Anthropic from "@anthropic-ai/sdk";
 
-const client = new Anthropic({ baseURL: "http://127.0.0.1:8080", apiKey: process.env.PARLEY_TOKEN });
+const client = new Anthropic({
+  baseURL: "http://127.0.0.1:8080",
+  apiKey: process.env.PARLEY_TOKEN,
+});
 
 const reply = await client.messages.create({
   model: "parley-demo",

@@ -10,7 +10,10 @@ class Person(BaseModel):
     age: int
 
 
-client = Client("http://127.0.0.1:8080", headers={"Authorization": f"Bearer {os.environ['PARLEY_TOKEN']}"})
+client = Client(
+    "http://127.0.0.1:8080",
+    headers={"Authorization": f"Bearer {os.environ['PARLEY_TOKEN']}"},
+)
 
 reply = client.generate(
     model="parley-demo",

@@ -3,7 +3,10 @@ import os
 
 from ollama import Client
 
-client = Client("http://127.0.0.1:8080", headers={"Authorization": f"Bearer {os.environ['PARLEY_TOKEN']}"})
+client = Client(
+    "http://127.0.0.1:8080",
+    headers={"Authorization": f"Bearer {os.environ['PARLEY_TOKEN']}"},
+)
 
 stream = client.chat(
     model="parley-demo",

@@ -1,7 +1,10 @@
 // npm install openai
 import OpenAI from "openai";
 
-const client = new OpenAI({ baseURL: "http://127.0.0.1:8080/v1", apiKey: process.env.PARLEY_TOKEN });
+const client = new OpenAI({
+  baseURL: "http://127.0.0.1:8080/v1",
+  apiKey: process.env.PARLEY_TOKEN,
+});
 
 const stream = await client.chat.completions.create({
   model: "parley-demo",
