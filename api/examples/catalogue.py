@@ -97,7 +97,8 @@ SHELVES: Final = (
 def read_example(shelf: Shelf, example: Example, language: Language, *, address: str, model: str) -> str:
     """Read a file, and put the address and the model in that are to be used."""
     path = files("api.examples").joinpath(shelf.id, f"{example.name}.{language.suffix}")
-    return path.read_text("utf-8").replace(ADDRESS, address).replace(MODEL, model.translate(_ESCAPED))
+    # The model first: an address may well have its name in it, a model none of an address.
+    return path.read_text("utf-8").replace(MODEL, model.translate(_ESCAPED)).replace(ADDRESS, address)
 
 
 def first_curl(*, address: str, secret: str) -> str:
