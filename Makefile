@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Each worker has engines of its own; files stay whole, so that what they share is made once.
 WORKERS ?= --numprocesses logical --maxprocesses 4 --dist loadfile
+NODE_MODULES := tests/javascript/node_modules
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .DEFAULT_GOAL := help
 .PHONY: help run test test-litellm lint types format words bench demo-model demo-adapter clean
@@ -21,7 +22,7 @@ help:
 run: $(VENV)/.installed
 	@exec $(BIN)/parley up
 
-test: $(VENV)/.installed-test
+test: $(VENV)/.installed-test $(NODE_MODULES)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -55,7 +56,7 @@ demo-adapter: $(VENV)/.installed-demo-model
 	$(BIN)/python -m models.adapter
 
 clean:
-	rm -rf $(VENV) .venv-litellm build *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-litellm $(NODE_MODULES) build *.egg-info .mypy_cache .pytest_cache .ruff_cache
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -72,6 +73,12 @@ $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing Parley and its tests into $(VENV) (once)"
 	@$(PIP) install --constraint constraints.txt --editable '.[test]'
 	@touch $@ $(VENV)/.installed
+
+# Node.js itself came with the tests' Python packages.
+$(NODE_MODULES)/.installed: tests/javascript/package.json | $(VENV)/.installed-test
+	@echo "Installing what the examples in JavaScript import into $(NODE_MODULES) (once)"
+	@$(BIN)/npm install --prefix tests/javascript --silent --no-package-lock --ignore-scripts --no-audit --no-fund
+	@touch $@
 
 # litellm pins an older openai than the tests use, and brings 330 MB.
 .venv-litellm/.installed: constraints-litellm.txt | $(VENV)/bin/python

@@ -70,7 +70,7 @@ def create_app(
     app[keys.PULSE] = Pulse(engine, app[keys.METRICS])
     app[keys.DRAINING] = Draining()
     app[keys.DOCUMENT] = build_document(ROUTES, DIALECTS, config.public_url, config.abilities)
-    app[keys.PAGE] = render_page(app[keys.DOCUMENT])
+    app[keys.PAGE] = render_page(app[keys.DOCUMENT], address=config.public_url, model=config.model_name)
     app[keys.STARTED_AT] = int(clock.now().timestamp())
     for route in ROUTES:
         for path in route.paths:

@@ -10,6 +10,8 @@ from markupsafe import Markup, escape
 
 from api import keys
 from api.contract import Health
+from api.examples.catalogue import LANGUAGES, TOKEN_VARIABLE
+from api.examples.page import show_examples
 from api.readiness import judge
 
 PROMETHEUS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -47,12 +49,17 @@ async def docs(request: web.Request) -> web.Response:
     return web.Response(text=request.app[keys.PAGE], content_type="text/html", headers=headers)
 
 
-def render_page(document: dict[str, Any]) -> str:
-    """Render the OpenAPI document as a page."""
+def render_page(document: dict[str, Any], *, address: str, model: str) -> str:
+    """Render the OpenAPI document as a page, with examples that ask this model at this address."""
     environment = Environment(autoescape=select_autoescape(default=True))
     environment.filters["code"] = _mark_code
     template = environment.from_string(files("api").joinpath("templates/docs.html").read_text("utf-8"))
-    return template.render(document=document)
+    return template.render(
+        document=document,
+        languages=LANGUAGES,
+        token_variable=TOKEN_VARIABLE,
+        shelves=show_examples(address, model),
+    )
 
 
 def _mark_code(text: str) -> Markup:

@@ -8,6 +8,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from api.examples.catalogue import first_curl
+
 DISCORD_STEPS = (
     "off. To turn it on: make a bot at https://discord.com/developers/applications, copy its token, "
     "put DISCORD_TOKEN=<token> in .env, start again"
@@ -40,19 +42,11 @@ def print_panel(console: Console, facts: StartFacts) -> None:
         console.print("Your first API token (shown once). Try it:")
         console.print()
         # Printed raw: a wrapped or styled line would not work when pasted.
-        console.out(curl_line(facts.api_url, facts.first_token), highlight=False)
+        console.out(first_curl(address=facts.api_url, secret=facts.first_token), highlight=False)
         console.print()
     else:
         console.print(f"API tokens: {PROGRAM} token create --name NAME", style="dim")
     console.print("Stop with Ctrl-C.", style="dim")
-
-
-def curl_line(api_url: str, secret: str) -> str:
-    """Give one shell line that asks the model something."""
-    return (
-        f"curl -s {api_url}/ai/chat -H 'Authorization: Bearer {secret}' -H 'Content-Type: application/json' "
-        """-d '{"messages": [{"role": "user", "content": "Hello! What can you do?"}]}'"""
-    )
 
 
 def _rows(facts: StartFacts) -> Iterator[RenderableType]:

@@ -90,6 +90,7 @@ async def running_service(
     clock: Clock | None = None,
     zone: str = "Europe/London",
     busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS,
+    port: int = 0,
     **config: Any,
 ) -> AsyncIterator[Service]:
     """Run the service for the block, with one API token."""
@@ -120,7 +121,7 @@ async def running_service(
     )
     runner = ServiceRunner(app)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", port)
     await site.start()
     issued = await tokens.create("tests", daily_calls=daily_calls, llm_balance=llm_balance)
     session = aiohttp.ClientSession()

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from api.contract import SamplingFields
+from api.examples.catalogue import ADDRESS, CURL, MODEL, NATIVE, read_example
 from api.routes import ROUTES
 from parley.cli import main
 from parley.example import with_table
@@ -27,3 +28,7 @@ def test_every_route_for_programs_is_named() -> None:
     watched = {"/healthz", "/readyz", "/metrics"}
     shown = [route.path for route in ROUTES if route.tag == "Native" or route.path in watched]
     assert [path for path in shown if path not in README] == []
+
+
+def test_the_first_request_is_the_first_example() -> None:
+    assert read_example(NATIVE, NATIVE.examples[0], CURL, address=ADDRESS, model=MODEL) in README

@@ -31,7 +31,8 @@ def bad_token_name() -> str:
 
 
 def _curl_example(*, api_url: str) -> str:
-    body = '{"messages": [{"role": "user", "content": "Hello!"}]}'
+    # The documentation page's first example; a test holds them together.
+    body = '{"messages": [{"role": "user", "content": "Hello! What can you do?"}]}'
     return (
         "```sh\n"
         f"curl {api_url}/ai/chat \\\n"

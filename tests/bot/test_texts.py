@@ -27,7 +27,7 @@ _EXTREME: dict[str, list[Any]] = {
 _LONGEST = {"api_url": "https://" + "a" * 250 + ".example", "secret": "parley_" + "s" * 64}
 """Parameters with an extreme of their own."""
 
-_EXAMPLE = '{"messages": [{"role": "user", "content": "Hello!"}]}'
+_EXAMPLE = '{"messages": [{"role": "user", "content": "Hello! What can you do?"}]}'
 _PARTS = ("charts", "forms")
 """Modules of parts of sentences, which the sentences carry, and of words with places for numbers drawn later."""
 

@@ -1,0 +1,1 @@
+"""Examples of every dialect in curl, Python and JavaScript: the files, and what shows them on the page."""

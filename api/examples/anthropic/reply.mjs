@@ -1,0 +1,14 @@
+// npm install @anthropic-ai/sdk
+import Anthropic from "@anthropic-ai/sdk";
+
+const client = new Anthropic({
+  baseURL: "http://127.0.0.1:8080",
+  apiKey: process.env.PARLEY_TOKEN,
+});
+
+const reply = await client.messages.create({
+  model: "parley-demo",
+  max_tokens: 128,
+  messages: [{ role: "user", content: "Hello! What can you do?" }],
+});
+console.log(reply.content[0].text);

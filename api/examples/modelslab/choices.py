@@ -1,0 +1,20 @@
+# pip install requests
+import os
+
+import requests
+
+reply = requests.post(
+    "http://127.0.0.1:8080/api/v6/llm/chat",
+    json={
+        "key": os.environ["PARLEY_TOKEN"],
+        "model_id": "parley-demo",
+        "prompt": "Which day comes after Monday?",
+        "generator_type": "choices",
+        "generator_choices": ["Sunday", "Tuesday", "Friday"],
+        "do_sample": False,
+    },
+    timeout=600,
+).json()
+if reply["status"] == "error":
+    raise RuntimeError(reply["message"])
+print(reply["message"])

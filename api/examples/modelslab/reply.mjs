@@ -1,0 +1,8 @@
+const response = await fetch("http://127.0.0.1:8080/api/v6/llm/chat", {
+  method: "POST",
+  headers: { "Content-Type": "application/json" },
+  body: JSON.stringify({ key: process.env.PARLEY_TOKEN, prompt: "Hello! What can you do?" }),
+});
+const reply = await response.json();
+if (reply.status === "error") throw new Error(reply.message);
+console.log(reply.message);
