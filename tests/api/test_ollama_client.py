@@ -298,29 +298,6 @@ async def test_truncate_false_refuses_what_does_not_fit(service: Service) -> Non
     assert "nothing is left out" in reply["error"]
 
 
-@pytest.mark.parametrize(
-    ("path", "asked", "field", "route"),
-    [
-        ("/api/chat", {"messages": HELLO, "max_tokens": 5}, "max_tokens", "/v1/chat/completions"),
-        ("/api/chat", {"messages": HELLO, "temperature": 1}, "temperature", "options"),
-        ("/api/chat", {"prompt": "x"}, "prompt", "/api/generate"),
-        ("/api/chat", {"messages": HELLO, "stop_sequences": ["x"]}, "stop_sequences", "/v1/messages"),
-        ("/api/generate", {"messages": HELLO}, "messages", "/api/chat"),
-        ("/api/generate", {"prompt": "x", "max_new_tokens": 1}, "max_new_tokens", "/api/v6/llm/chat"),
-        ("/v1/chat/completions", {"messages": HELLO, "options": {}}, "options", "/api/chat"),
-        ("/v1/chat/completions", {"messages": HELLO, "keep_alive": 5}, "keep_alive", "/api/chat"),
-    ],
-)
-async def test_another_dialects_body_is_told_the_right_route(
-    service: Service, path: str, asked: dict[str, Any], field: str, route: str
-) -> None:
-    status, body, _ = await service.post(path, {"model": MODEL_NAME, **asked})
-    text = json.dumps(body)
-    assert status == 400
-    assert f"{field}: " in text
-    assert route in text
-
-
 @pytest.mark.parametrize("path", ["/api/pull", "/api/embed", "/api/delete", "/api/chat/more"])
 async def test_routes_that_are_not_here_are_ollamas_404(service: Service, path: str) -> None:
     status, body, _ = await service.post(path, {"model": MODEL_NAME})

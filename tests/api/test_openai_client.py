@@ -310,26 +310,6 @@ async def test_a_bad_request_raises_the_clients_own_exception(
     assert caught.value.request_id
 
 
-@pytest.mark.parametrize(
-    ("field", "value", "route"),
-    [
-        ("options", {"temperature": 1}, "/api/chat"),
-        ("keep_alive", "5m", "/api/chat"),
-        ("num_predict", 5, "/ai/chat"),
-        ("format", "json", "/ai/chat"),
-        ("system", "You are Mira.", "/v1/messages"),
-        ("max_new_tokens", 5, "/api/v6/llm/chat"),
-    ],
-)
-async def test_a_field_of_another_dialect_is_named_with_its_route(
-    client: AsyncOpenAI, field: str, value: object, route: str
-) -> None:
-    with pytest.raises(openai.BadRequestError) as caught:
-        await ask(client, extra_body={field: value})
-    assert caught.value.param == field
-    assert route in caught.value.message
-
-
 async def test_a_history_that_does_not_fit_is_refused_whole(client: AsyncOpenAI) -> None:
     turns = [{"role": role, "content": "hello " * 100} for _ in range(30) for role in ("user", "assistant")]
     with pytest.raises(openai.BadRequestError) as caught:
