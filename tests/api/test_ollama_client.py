@@ -3,7 +3,6 @@
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +10,7 @@ import pytest_asyncio
 from ollama import AsyncClient, ResponseError
 
 from api.contract import SamplingFields
-from generation.engine import Engine
-from tests.service import MODEL_NAME, Service, running_service
+from tests.service import MODEL_NAME, Service
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -224,20 +222,6 @@ async def test_no_and_unknown_tokens_are_a_401(service: Service) -> None:
     async with AsyncClient(host=service.url, headers={"Authorization": "Bearer parley_wrong"}) as stranger:
         error = await refused(stranger.chat(model=MODEL_NAME, messages=HELLO))
         assert (error.status_code, "unknown" in error.error) == (401, True)
-
-
-@pytest.mark.parametrize(("limit", "status"), [({"daily_calls": 1}, 429), ({"llm_balance": 1}, 403)])
-async def test_a_spent_day_is_a_429_and_a_spent_balance_a_403(
-    demo_engine: Engine, tmp_path: Path, limit: dict[str, int], status: int
-) -> None:
-    async with (
-        running_service(
-            demo_engine, tmp_path, daily_calls=limit.get("daily_calls", 9), llm_balance=limit.get("llm_balance")
-        ) as service,
-        AsyncClient(host=service.url, headers=service.headers) as client,
-    ):
-        await client.chat(model=MODEL_NAME, messages=HELLO)
-        assert (await refused(client.chat(model=MODEL_NAME, messages=HELLO))).status_code == status
 
 
 @pytest.mark.parametrize(
