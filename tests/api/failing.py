@@ -1,6 +1,6 @@
 """How each kind of error is brought about in a running service, for the tables of what clients make of it.
 
-One service is shared by all cases of a module; each case has an API token of its own, whose calls are counted.
+One service is shared by all cases (`conftest.py`); each case has an API token of its own, whose calls are counted.
 """
 
 import asyncio
@@ -207,7 +207,7 @@ async def _locked(*_: object, **__: object) -> None:
 
 @asynccontextmanager
 async def open_stage(demo_engine: Engine) -> AsyncIterator[Stage]:
-    """Run the service for a module's cases."""
+    """Run the service for the block."""
     engine, clock = ScriptedEngine(demo_engine), ManualClock(NOON)
     with TemporaryDirectory() as folder:
         async with running_service(

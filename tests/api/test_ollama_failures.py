@@ -1,4 +1,4 @@
-"""The Ollama dialect while a caller waits, and a model that calls functions; errors are in `test_typed_errors.py`."""
+"""The Ollama dialect while a caller waits, and a model that calls functions; errors are in `test_ollama_errors.py`."""
 
 import asyncio
 import json

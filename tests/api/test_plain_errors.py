@@ -2,15 +2,13 @@
 
 import json
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import aiohttp
 import pytest
-import pytest_asyncio
 
 from api.errors import Kind
-from generation.engine import Engine
 from tests.api.failing import (
     CAUSES,
     COSTS,
@@ -21,7 +19,6 @@ from tests.api.failing import (
     TOO_LONG_TEXT,
     Scene,
     Stage,
-    open_stage,
 )
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -95,12 +92,6 @@ MODELSLABS_COSTS = COSTS | {Kind.TOO_LARGE: 0, Kind.NOT_JSON: 0}
 
 async def test_every_kind_has_its_row() -> None:
     assert set(ROWS) == set(Kind)
-
-
-@pytest_asyncio.fixture(loop_scope="session", scope="module")
-async def stage(demo_engine: Engine) -> AsyncIterator[Stage]:
-    async with open_stage(demo_engine) as stage:
-        yield stage
 
 
 async def send(scene: Scene, kind: Kind, path: str) -> tuple[aiohttp.ClientResponse, Any]:

@@ -1,26 +1,22 @@
-"""Every kind of error through the unmodified `openai`, `anthropic` and `ollama` packages.
+"""Every kind of error through the unmodified `openai` and `anthropic` packages.
 
 What each raises, how often it asks, and what it has cost. What no typed method can provoke is sent by the client's own
 raw request, which is said there. The pauses of the clients are recorded, not slept: so they are compared to the second.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import anthropic
 import anyio
-import ollama
 import openai
 import pytest
-import pytest_asyncio
 from anthropic import AsyncAnthropic
-from ollama import AsyncClient
 from openai import AsyncOpenAI
 
 from api.errors import Kind
-from generation.engine import Engine
 from generation.errors import EngineUnavailableError
 from tests.api.failing import (
     CAUSES,
@@ -35,7 +31,6 @@ from tests.api.failing import (
     Retry,
     Scene,
     Stage,
-    open_stage,
 )
 from tests.service import MODEL_NAME
 
@@ -96,37 +91,9 @@ ANTHROPIC_ROWS: Mapping[Kind, Row] = {
     Kind.TIMED_OUT: Row(anthropic.GatewayTimeoutError, 504, "timeout_error", Retry.SOON),
 }
 
-OLLAMA_ROWS: Mapping[Kind, tuple[int, str]] = {
-    Kind.INVALID: (400, "options.temperature: "),
-    Kind.TOO_LONG: (400, "messages: "),
-    Kind.UNAUTHORIZED: (401, ""),
-    Kind.FORBIDDEN: (403, "Only the service token may send "),
-    Kind.BALANCE_SPENT: (403, "The LLM-token balance of this API token is spent"),
-    Kind.UNKNOWN_MODEL: (404, 'model "llama9" not found, try pulling it first'),
-    Kind.UNKNOWN_ROUTE: (404, "There is no such route"),
-    Kind.WRONG_METHOD: (405, "This route takes POST."),
-    Kind.TOO_LARGE: (413, "The body is larger than this server takes"),
-    Kind.CALLS_USED: (429, "All 1 calls of today are used"),
-    Kind.INTERNAL: (500, "Something went wrong here"),
-    Kind.BUSY: (503, "server busy, please try again.  "),
-    Kind.UNAVAILABLE: (503, f"The model is not available right now; try again in {RETRY_SECONDS} s."),
-    Kind.TIMED_OUT: (504, "There was no whole reply within "),
-}
-"""The package has one exception, `ResponseError`, with a status and a text, and never asks again."""
 
-OLLAMA_NEVER = {Kind.NOT_JSON}
-"""Ollama's body is JSON whatever its type says, so there is no such refusal (`test_ollama_client.py`)."""
-
-
-@pytest.mark.parametrize("kinds", [set(OPENAI_ROWS), set(ANTHROPIC_ROWS), set(OLLAMA_ROWS) | OLLAMA_NEVER])
-async def test_every_kind_has_its_row(kinds: set[Kind]) -> None:
-    assert kinds == set(Kind)
-
-
-@pytest_asyncio.fixture(loop_scope="session", scope="module")
-async def stage(demo_engine: Engine) -> AsyncIterator[Stage]:
-    async with open_stage(demo_engine) as stage:
-        yield stage
+async def test_every_kind_has_its_rows() -> None:
+    assert set(OPENAI_ROWS) == set(ANTHROPIC_ROWS) == set(Kind)
 
 
 @dataclass
@@ -361,54 +328,3 @@ async def test_a_failing_choice_ends_them_all(stage: Stage) -> None:
         with pytest.raises(openai.InternalServerError):
             await create(client, n=3)
     assert await scene.calls_used() == 0
-
-
-# Ollama
-
-
-def ollama_client(scene: Scene) -> AsyncClient:
-    return AsyncClient(host=scene.service.url, headers=scene.all_headers)
-
-
-def chat(client: AsyncClient, **changes: Any) -> Awaitable[Any]:
-    fields = {"model": MODEL_NAME, "messages": HELLO, **changes}
-    return client.chat(**fields)
-
-
-OLLAMA_ASKS: Mapping[Kind, Callable[[AsyncClient], Awaitable[Any]]] = {
-    Kind.INVALID: lambda client: chat(client, options={"temperature": 9}),
-    Kind.TOO_LONG: lambda client: chat(client, messages=LONG),
-    Kind.UNKNOWN_MODEL: lambda client: chat(client, model="llama9"),
-    Kind.UNKNOWN_ROUTE: lambda client: client.embed(MODEL_NAME, "Hello!"),
-    # By the raw request: no typed method asks so.
-    Kind.WRONG_METHOD: lambda client: client._request_raw("GET", "/api/chat"),  # type: ignore[no-untyped-call]
-    Kind.TOO_LARGE: lambda client: chat(client, messages=LARGE),
-}
-
-
-@pytest.mark.parametrize(("kind", "cause"), [each for each in CAUSES if each[0] not in OLLAMA_NEVER])
-async def test_ollama_raises_for_every_kind_and_asks_once(stage: Stage, kind: Kind, cause: str) -> None:
-    (status, text), before = OLLAMA_ROWS[kind], stage.requests()
-    async with stage.failing(kind, cause) as scene, ollama_client(scene) as client:
-        with pytest.raises(ollama.ResponseError) as caught:
-            await OLLAMA_ASKS.get(kind, chat)(client)
-        requests = stage.requests() - before
-    assert caught.value.status_code == status
-    assert caught.value.error.startswith(text)
-    assert SECRET_TEXT not in caught.value.error
-    await check_costs(scene, kind, requests=requests, retry=Retry.NEVER)
-
-
-@pytest.mark.parametrize("kind", MIDWAY)
-async def test_ollama_raises_from_the_stream(stage: Stage, monkeypatch: pytest.MonkeyPatch, kind: Kind) -> None:
-    async with stage.failing_midway(kind, monkeypatch) as scene, ollama_client(scene) as client:
-        parts = aiter(await chat(client, stream=True, messages=LONG if kind is Kind.TOO_LONG else HELLO))
-        assert (await anext(parts)).done is False
-        stage.let_go()
-        with pytest.raises(ollama.ResponseError) as caught:
-            _ = [part async for part in parts]
-        await stage.settled()
-    # In a stream the package knows no status.
-    assert caught.value.status_code == -1
-    assert caught.value.error.startswith({Kind.INVALID: "format: "}.get(kind, OLLAMA_ROWS[kind][1]))
-    assert await scene.calls_used() == COSTS[kind]
