@@ -5,7 +5,7 @@ One service is shared by all cases (`conftest.py`); each case has an API token o
 
 import asyncio
 import enum
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -44,6 +44,14 @@ CAUSES: tuple[tuple[Kind, str], ...] = tuple(
     for cause in (("none", "unknown", "revoked", "expired") if kind is Kind.UNAUTHORIZED else ("",))
 )
 """Every kind; those with several causes once for each."""
+
+TOKEN_ADVICE: Mapping[str, str] = {
+    "none": "Send your API token in the Authorization header: Authorization: Bearer <API token>.",
+    "unknown": "This API token is unknown; check that it was copied whole.",
+    "revoked": "This API token was revoked or rotated; ask for a new one.",
+    "expired": "This API token has expired; ask for a new one.",
+}
+"""What each cause of a 401 is told, by the dialects that carry the token in a header."""
 
 COSTS = dict.fromkeys(Kind, 0) | dict.fromkeys(
     (Kind.INVALID, Kind.TOO_LONG, Kind.BALANCE_SPENT, Kind.UNKNOWN_MODEL, Kind.TOO_LARGE, Kind.NOT_JSON), 1

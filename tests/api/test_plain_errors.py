@@ -15,6 +15,7 @@ from tests.api.failing import (
     HELLO,
     MIDWAY,
     RETRY_SECONDS,
+    TOKEN_ADVICE,
     TOO_LARGE_TEXT,
     TOO_LONG_TEXT,
     Scene,
@@ -35,13 +36,6 @@ class Row(NamedTuple):
     field: str | None = None
     headers: Mapping[str, str] = {}
 
-
-TOKENS: Mapping[str, str] = {
-    "none": "Send your API token in the Authorization header: Authorization: Bearer <API token>.",
-    "unknown": "This API token is unknown; check that it was copied whole.",
-    "revoked": "This API token was revoked or rotated; ask for a new one.",
-    "expired": "This API token has expired; ask for a new one.",
-}
 
 ROWS: Mapping[Kind, Row] = {
     Kind.INVALID: Row(400, "Invalid request", "temperature: Input should be less than or equal to N", "temperature"),
@@ -135,7 +129,7 @@ async def test_the_native_body_of_every_kind(stage: Stage, kind: Kind, cause: st
     row = ROWS[kind]
     async with stage.failing(kind, cause) as scene:
         response, body = await send(scene, kind, NATIVE)
-    message = row.message or TOKENS[cause]
+    message = row.message or TOKEN_ADVICE[cause]
     problem = message.partition(": ")[2]
     for detail in body["details"]:
         detail["problem"] = without_numbers(detail["problem"])
@@ -156,7 +150,7 @@ async def test_modelslabs_body_of_every_kind(stage: Stage, kind: Kind, cause: st
     row = ROWS[kind]
     async with stage.failing(kind, cause) as scene:
         response, body = await send(scene, kind, MODELSLAB)
-    message = MODELSLABS_WORDS.get(kind, row.message) or TOKENS[cause]
+    message = MODELSLABS_WORDS.get(kind, row.message) or TOKEN_ADVICE[cause]
     if cause == "none":
         message = "Send your API token in the field key."
     assert body | {"message": without_numbers(body["message"])} == {"status": "error", "message": message}

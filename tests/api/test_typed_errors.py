@@ -26,6 +26,7 @@ from tests.api.failing import (
     NOON,
     RETRY_SECONDS,
     SECRET_TEXT,
+    TOKEN_ADVICE,
     TOO_LARGE_TEXT,
     TOO_LONG_TEXT,
     Retry,
@@ -154,6 +155,8 @@ def openai_client(scene: Scene, *, max_retries: int = 1) -> AsyncOpenAI:
         api_key=scene.secret or "none",
         default_headers=scene.headers,
         max_retries=max_retries,
+        # Nothing is encrypted here, and reading the certificates takes longer than a case.
+        http_client=openai.DefaultAsyncHttpxClient(verify=False),
     )
 
 
@@ -192,6 +195,7 @@ async def test_openai_raises_for_every_kind_and_asks_as_often_as_it_should(
     assert (type(error), error.status_code, error.type) == (row.error, row.status, row.type)
     assert (error.code, error.param) == (kind.value, row.param)
     assert error.request_id
+    assert TOKEN_ADVICE.get(cause, "") in error.message
     assert SECRET_TEXT not in error.message
     if kind is Kind.CALLS_USED:
         assert error.response.headers["x-ratelimit-remaining-requests"] == "0"
@@ -222,6 +226,7 @@ def anthropic_client(scene: Scene) -> AsyncAnthropic:
         api_key=scene.secret or "none",
         default_headers=scene.headers,
         max_retries=1,
+        http_client=anthropic.DefaultAsyncHttpxClient(verify=False),
     )
 
 
@@ -232,7 +237,7 @@ def create_message(client: AsyncAnthropic, **changes: Any) -> Awaitable[Any]:
 
 def create_without_token(client: AsyncAnthropic) -> Awaitable[Any]:
     """The package refuses to go without one, unless told so."""
-    return create_message(client, extra_headers={"X-Api-Key": anthropic.Omit()})
+    return create_message(client, extra_headers={"Authorization": anthropic.Omit()})
 
 
 async def list_batches(client: AsyncAnthropic) -> object:
@@ -263,6 +268,7 @@ async def test_anthropic_raises_for_every_kind_and_asks_as_often_as_it_should(
     error = caught.value
     assert (type(error), error.status_code, error.type) == (row.error, row.status, row.type)
     assert error.request_id
+    assert TOKEN_ADVICE.get(cause, "") in error.message
     assert SECRET_TEXT not in error.message
     check_pauses(pauses, row.retry, error.response.headers)
     await check_costs(scene, kind, requests=requests, retry=row.retry)
