@@ -105,3 +105,11 @@ async def test_ollama_raises_from_the_stream(stage: Stage, monkeypatch: pytest.M
     assert caught.value.status_code == -1
     assert caught.value.error.startswith({Kind.INVALID: "format: "}.get(kind, ROWS[kind][1]))
     assert await scene.calls_used() == COSTS[kind]
+
+
+async def test_what_is_known_before_the_first_line_has_its_status_in_a_stream_too(stage: Stage) -> None:
+    async with stage.failing(Kind.UNAVAILABLE) as scene, ollama_client(scene) as client:
+        for model, kind in (("llama9", Kind.UNKNOWN_MODEL), (MODEL_NAME, Kind.UNAVAILABLE)):
+            with pytest.raises(ollama.ResponseError) as caught:
+                _ = [part async for part in await chat(client, model=model, stream=True)]
+            assert caught.value.status_code == ROWS[kind][0]

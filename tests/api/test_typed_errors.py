@@ -289,7 +289,18 @@ async def test_anthropic_raises_from_the_stream(stage: Stage, monkeypatch: pytes
     assert await scene.calls_used() == COSTS[kind]
 
 
-# What the retries of both lead to
+# What both have in common
+
+
+@pytest.mark.parametrize("kind", [Kind.UNKNOWN_MODEL, Kind.UNAVAILABLE])
+async def test_what_is_known_before_the_first_event_is_no_stream(stage: Stage, pauses: Pauses, kind: Kind) -> None:
+    model = "gpt-9" if kind is Kind.UNKNOWN_MODEL else MODEL_NAME
+    async with stage.failing(kind) as scene, openai_client(scene) as openais, anthropic_client(scene) as anthropics:
+        with pytest.raises(OPENAI_ROWS[kind].error):
+            await create(openais, model=model, stream=True)
+        with pytest.raises(ANTHROPIC_ROWS[kind].error):
+            await create_message(anthropics, model=model, stream=True)
+    assert await scene.calls_used() == COSTS[kind] * 2
 
 
 async def ask_openai(scene: Scene) -> Any:
