@@ -80,10 +80,15 @@ class Allowance:
                 raise balance_spent(call.rate)
             yield call
         except BaseException as error:
-            await self._finish(self._close_failed(call, error))
+            await self._finish(self._leave(call, self._close_failed(call, error)))
             raise
         else:
-            await self._finish(self._keep(call))
+            await self._finish(self._leave(call, self._keep(call)))
+
+    async def _leave(self, call: Call, closing: Coroutine[None, None, None]) -> None:
+        """Make a call's last move. It is open until then, also when its caller hangs up meanwhile."""
+        try:
+            await closing
         finally:
             self.open.discard(call)
 

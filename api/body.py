@@ -65,4 +65,4 @@ def validate(model: type[ModelT], value: dict[str, Any]) -> ModelT:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        raise from_validation(error, model) from None
+        raise from_validation(error, model, value.keys()) from None

@@ -5,10 +5,10 @@ rendered with (`dialect.py`, one per dialect). The texts here are written in thi
 else ever reaches a caller.
 """
 
-import difflib
 import enum
 import math
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from http import HTTPStatus
 
@@ -16,7 +16,7 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from api.contract import FieldProblem
-from api.fields import find_home
+from api.fields import explain_unknown
 from api.rate import RateState
 from generation.errors import (
     EngineUnavailableError,
@@ -278,24 +278,21 @@ def _field_path(location: tuple[int | str, ...], message: str) -> str:
     return name if colon else "body"
 
 
-def _unknown_field(name: str, known: Iterable[str]) -> str:
-    known = list(known)
-    home = find_home(name, known)
-    if home is not None:
-        return f"unknown field here; it belongs to {home}"
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"unknown field; did you mean {close[0]}?" if close else "unknown field"
+def from_validation(error: ValidationError, model: type[BaseModel], sent: AbstractSet[str]) -> ApiError:
+    """Turn pydantic's findings into the 400 that names every bad field; `sent` are the names at the body's top.
 
-
-def from_validation(error: ValidationError, model: type[BaseModel]) -> ApiError:
-    """Turn pydantic's findings into the 400 that names every bad field."""
+    Unknown fields at the top come first: they say best what is the matter with a body of another dialect, or of a slip
+    for which the right field is missing.
+    """
+    findings = error.errors(include_url=False, include_input=False, include_context=False)
+    findings.sort(key=lambda found: found["type"] != "extra_forbidden" or len(found["loc"]) > 1)
     details = []
-    for found in error.errors(include_url=False, include_input=False, include_context=False)[:MAX_DETAILS]:
+    for found in findings[:MAX_DETAILS]:
         message = found["msg"].removeprefix("Value error, ")
         field = _field_path(found["loc"], message)
         problem = message.removeprefix(f"{field}: ")
         if found["type"] == "extra_forbidden":
-            problem = _unknown_field(str(found["loc"][-1]), model.model_fields)
+            problem = explain_unknown(found["loc"], model=model, sent=sent)
         details.append(FieldProblem(field=field[:200], problem=problem))
     first = details[0]
     more = f" (and {len(details) - 1} more, see details)" if len(details) > 1 else ""

@@ -52,7 +52,7 @@ class ModelsLabDialect(Dialect):
         """Say a refusal; the request's id stands in its header."""
         del request_id
         # Here the context is always the whole one.
-        return ModelsLabError(message=error.message.removesuffix(" or raise num_ctx"))
+        return ModelsLabError(message=error.full_message.removesuffix(" or raise num_ctx"))
 
 
 MODELSLAB = ModelsLabDialect()

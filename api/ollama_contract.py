@@ -79,18 +79,6 @@ class OllamaMessage(_Lenient):
         return self
 
 
-def _options_have_their_place(value: object) -> object:
-    """Refuse an option that stands beside `options`; Ollama itself passes over it in silence."""
-    if isinstance(value, dict):
-        for name in SamplingFields.model_fields:
-            if name in value:
-                raise ValueError(
-                    f"{name}: belongs into options here; beside the messages it stands in Parley's own POST /ai/chat"
-                    " or OpenAI's POST /v1/chat/completions"
-                )
-    return value
-
-
 def _check_duration(value: object) -> object:
     if isinstance(value, int | float | str) and not isinstance(value, bool):
         return value
@@ -122,8 +110,6 @@ class OllamaRequest(_Lenient):
     think: Annotated[Any, only(False)] = None  # noqa: FBT003 - a value of the wire
     logprobs: bool = False
     top_logprobs: Annotated[int, Field(ge=0, le=20, description="alternatives per token; needs logprobs"), Whole] = 0
-
-    _place_options = model_validator(mode="before")(_options_have_their_place)
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

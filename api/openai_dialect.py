@@ -41,6 +41,9 @@ class OpenAIDialect(Dialect):
         kind = _TYPES.get(error.kind, "server_error" if error.is_ours else "invalid_request_error")
         param = "model" if error.kind is Kind.UNKNOWN_MODEL else error.field
         said = error.full_message
+        if error.kind is Kind.TOO_LONG:
+            # OpenAI's own words, by which langchain-openai tells it from other bad requests.
+            said = f"Input tokens exceed the configured limit. {said}"
         return OpenAIError(error=OpenAIProblem(message=said, type=kind, param=param, code=error.kind.value))
 
     def error_status(self, error: ApiError) -> int:

@@ -13,6 +13,7 @@ from generation.engine import Engine
 from generation.launch import LlamaCppConfig, LocalConfig
 from generation.llama_cpp import LlamaCppEngine
 from generation.served_engine import ServedEngine
+from tests.api.failing import Stage, open_stage
 from tests.generation.tiny_model import TinyModel, write_tiny_model
 from tests.service import Service, running_service
 
@@ -65,3 +66,10 @@ async def tools_service(tools_engine: ServedEngine, tmp_path: Path) -> AsyncIter
         tools_engine, tmp_path, model_name="tiny", abilities=abilities, context_tokens=2048
     ) as running:
         yield running
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="package")
+async def stage(demo_engine: Engine) -> AsyncIterator[Stage]:
+    """One service for all cases of all tables of errors: each has an API token of its own."""
+    async with open_stage(demo_engine) as stage:
+        yield stage

@@ -2,7 +2,7 @@
 
 litellm pins an older `openai` than the tests of that package itself use, so it lives in an environment of its own
 (`make test-litellm`); `test_litellm.py` runs this file there. Arguments: the address, and the model's name; the API
-token comes on standard input.
+token comes on standard input, and on the next line one whose calls are used.
 """
 
 import json
@@ -16,7 +16,7 @@ HELLO = [{"role": "user", "content": "Hello!"}]
 
 def main() -> None:
     address, model = sys.argv[1:]
-    secret = sys.stdin.readline().strip()
+    secret, spent = (sys.stdin.readline().strip() for _ in range(2))
     shared: dict[str, Any] = {
         "model": f"openai/{model}",
         "api_base": f"{address}/v1",
@@ -42,6 +42,7 @@ def main() -> None:
                     name_error({**shared, "messages": [{"role": "user", "content": "hello " * 5000}]}),
                     name_error({**shared, "max_tokens": -1}),
                     name_error({**shared, "api_key": "parley_wrong"}),
+                    name_error({**shared, "api_key": spent}),
                 ],
             }
         )

@@ -78,15 +78,19 @@ async def test_options_and_stops_arrive(make: Make) -> None:
     assert stopped.content == whole[: whole.index(whole[5:8])]
 
 
-async def test_errors_are_the_ollama_packages(make: Make) -> None:
-    for changes, status in (
-        ({"model": "llama9"}, 404),
-        ({"client_kwargs": {"headers": {"Authorization": "Bearer parley_wrong"}}}, 401),
-        ({"temperature": 9}, 400),
-        ({"reasoning": True}, 400),
+async def test_errors_are_the_ollama_packages(make: Make, service: Service) -> None:
+    spent = await service.tokens.create("spent", daily_calls=1)
+    await service.ledger.keep(await service.ledger.charge(spent.token.tenant_id, limit=1))
+    for changes, text, status in (
+        ({"model": "llama9"}, "Hello!", 404),
+        ({"client_kwargs": {"headers": {"Authorization": "Bearer parley_wrong"}}}, "Hello!", 401),
+        ({"client_kwargs": {"headers": {"Authorization": spent.secret}}}, "Hello!", 429),
+        ({"temperature": 9}, "Hello!", 400),
+        ({"reasoning": True}, "Hello!", 400),
+        ({}, "hello " * 5000, 400),
     ):
         with pytest.raises(ResponseError) as caught:
-            await make(**changes).ainvoke("Hello!")
+            await make(**changes).ainvoke(text)
         assert caught.value.status_code == status
 
 

@@ -7,6 +7,13 @@ import httpx
 import openai
 import pytest
 import pytest_asyncio
+from langchain_core.exceptions import (
+    ContextOverflowError,
+    ModelAuthenticationError,
+    ModelInvalidRequestError,
+    ModelNotFoundError,
+    ModelRateLimitError,
+)
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, SecretStr
@@ -81,11 +88,17 @@ async def test_tools_are_refused_by_name_where_the_template_knows_none(model: Ch
         await model.bind_tools([Person]).ainvoke("Hello!")
 
 
-async def test_errors_are_the_openai_packages(service: Service, http: httpx.AsyncClient) -> None:
-    for changes, error in (
-        ({"model": "gpt-9"}, openai.NotFoundError),
-        ({"api_key": SecretStr("parley_wrong")}, openai.AuthenticationError),
-        ({"temperature": 3}, openai.BadRequestError),
+async def test_errors_are_the_openai_packages_and_langchains_own(service: Service, http: httpx.AsyncClient) -> None:
+    spent, poor = [await service.tokens.create("case", daily_calls=1, llm_balance=balance) for balance in (None, 0)]
+    await service.ledger.keep(await service.ledger.charge(spent.token.tenant_id, limit=1))
+    for changes, text, error, own in (
+        ({"model": "gpt-9"}, "Hello!", openai.NotFoundError, ModelNotFoundError),
+        ({"api_key": SecretStr("parley_wrong")}, "Hello!", openai.AuthenticationError, ModelAuthenticationError),
+        ({"temperature": 3}, "Hello!", openai.BadRequestError, ModelInvalidRequestError),
+        ({}, "hello " * 5000, openai.BadRequestError, ContextOverflowError),
+        ({"api_key": SecretStr(spent.secret)}, "Hello!", openai.RateLimitError, ModelRateLimitError),
+        ({"api_key": SecretStr(poor.secret)}, "Hello!", openai.RateLimitError, ModelRateLimitError),
     ):
-        with pytest.raises(error):
-            await make_model(service, http, **changes).ainvoke("Hello!")
+        with pytest.raises(error) as caught:
+            await make_model(service, http, **changes).ainvoke(text)
+        assert isinstance(caught.value, own)

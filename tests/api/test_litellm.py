@@ -20,6 +20,8 @@ needs_litellm = pytest.mark.skipif(not PYTHON.exists(), reason="litellm is not i
 
 @needs_litellm
 async def test_litellm_gets_replies_streams_choices_and_its_own_exceptions(service: Service) -> None:
+    spent = await service.tokens.create("spent", daily_calls=1)
+    await service.ledger.keep(await service.ledger.charge(spent.token.tenant_id, limit=1))
     # Without its list of prices, which it would fetch from elsewhere.
     environment = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "PYTHONWARNINGS": "ignore"}
     program = await asyncio.create_subprocess_exec(
@@ -29,7 +31,7 @@ async def test_litellm_gets_replies_streams_choices_and_its_own_exceptions(servi
         env=environment,
     )
     async with asyncio.timeout(120):
-        said, _ = await program.communicate(service.secret.encode() + b"\n")
+        said, _ = await program.communicate(f"{service.secret}\n{spent.secret}\n".encode())
     assert program.returncode == 0
     reply = json.loads(said.splitlines()[-1])
     expected = (await service.ask("Hello!", temperature=0, repeat_penalty=1))["message"]["content"]
@@ -41,4 +43,5 @@ async def test_litellm_gets_replies_streams_choices_and_its_own_exceptions(servi
         "ContextWindowExceededError",
         "BadRequestError",
         "AuthenticationError",
+        "RateLimitError",
     ]

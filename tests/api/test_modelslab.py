@@ -236,14 +236,6 @@ async def test_every_refusal_has_this_dialects_body_and_the_status_of_the_contra
             assert set(await response.json()) == {"status", "message"}
 
 
-async def test_the_days_calls_and_the_balance_end_here_too(demo_engine: Engine, tmp_path: Path) -> None:
-    async with running_service(demo_engine, tmp_path, daily_calls=1) as service:
-        await ask(service, "Hi", max_new_tokens=1)
-        await ask(service, "Hi", status=429)
-        issued = await service.tokens.create("poor", daily_calls=5, llm_balance=0)
-        await ask(service, "Hi", key=issued.secret, status=403)
-
-
 async def test_the_header_is_taken_where_the_body_has_no_key(service: Service) -> None:
     status, _, response = await service.post(ROUTE, {"prompt": "Hi", "max_new_tokens": 1})
     assert status == 200

@@ -82,10 +82,9 @@ async def test_whoever_ran_into_a_limit_is_counted_by_the_limit(
 
 
 async def test_the_loops_lag_is_measured_while_the_service_runs(service: Service) -> None:
-    before = (await samples(service))["parley_event_loop_lag_seconds_count", ()]
     pulse = service.app[keys.PULSE]
     await eventually(lambda: pulse.worst_lag_seconds > 0, within_seconds=20)
-    assert (await samples(service))["parley_event_loop_lag_seconds_count", ()] > before
+    assert (await samples(service))["parley_event_loop_lag_seconds_count", ()] >= 1
 
 
 def expressions(value: Any) -> list[str]:

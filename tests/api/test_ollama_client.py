@@ -3,7 +3,6 @@
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +10,7 @@ import pytest_asyncio
 from ollama import AsyncClient, ResponseError
 
 from api.contract import SamplingFields
-from generation.engine import Engine
-from tests.service import MODEL_NAME, Service, running_service
+from tests.service import MODEL_NAME, Service
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -226,20 +224,6 @@ async def test_no_and_unknown_tokens_are_a_401(service: Service) -> None:
         assert (error.status_code, "unknown" in error.error) == (401, True)
 
 
-@pytest.mark.parametrize(("limit", "status"), [({"daily_calls": 1}, 429), ({"llm_balance": 1}, 403)])
-async def test_a_spent_day_is_a_429_and_a_spent_balance_a_403(
-    demo_engine: Engine, tmp_path: Path, limit: dict[str, int], status: int
-) -> None:
-    async with (
-        running_service(
-            demo_engine, tmp_path, daily_calls=limit.get("daily_calls", 9), llm_balance=limit.get("llm_balance")
-        ) as service,
-        AsyncClient(host=service.url, headers=service.headers) as client,
-    ):
-        await client.chat(model=MODEL_NAME, messages=HELLO)
-        assert (await refused(client.chat(model=MODEL_NAME, messages=HELLO))).status_code == status
-
-
 @pytest.mark.parametrize(
     ("asked", "field"),
     [
@@ -296,29 +280,6 @@ async def test_truncate_false_refuses_what_does_not_fit(service: Service) -> Non
     assert status == 400
     assert reply["error"].startswith("messages: ")
     assert "nothing is left out" in reply["error"]
-
-
-@pytest.mark.parametrize(
-    ("path", "asked", "field", "route"),
-    [
-        ("/api/chat", {"messages": HELLO, "max_tokens": 5}, "max_tokens", "/v1/chat/completions"),
-        ("/api/chat", {"messages": HELLO, "temperature": 1}, "temperature", "options"),
-        ("/api/chat", {"prompt": "x"}, "prompt", "/api/generate"),
-        ("/api/chat", {"messages": HELLO, "stop_sequences": ["x"]}, "stop_sequences", "/v1/messages"),
-        ("/api/generate", {"messages": HELLO}, "messages", "/api/chat"),
-        ("/api/generate", {"prompt": "x", "max_new_tokens": 1}, "max_new_tokens", "/api/v6/llm/chat"),
-        ("/v1/chat/completions", {"messages": HELLO, "options": {}}, "options", "/api/chat"),
-        ("/v1/chat/completions", {"messages": HELLO, "keep_alive": 5}, "keep_alive", "/api/chat"),
-    ],
-)
-async def test_another_dialects_body_is_told_the_right_route(
-    service: Service, path: str, asked: dict[str, Any], field: str, route: str
-) -> None:
-    status, body, _ = await service.post(path, {"model": MODEL_NAME, **asked})
-    text = json.dumps(body)
-    assert status == 400
-    assert f"{field}: " in text
-    assert route in text
 
 
 @pytest.mark.parametrize("path", ["/api/pull", "/api/embed", "/api/delete", "/api/chat/more"])

@@ -1,4 +1,4 @@
-"""The Ollama dialect when the service fails, and with a model that calls functions."""
+"""The Ollama dialect while a caller waits, and a model that calls functions; errors are in `test_ollama_errors.py`."""
 
 import asyncio
 import json
@@ -10,7 +10,6 @@ import pytest
 import pytest_asyncio
 from ollama import AsyncClient, ResponseError
 
-from api import keys
 from generation.engine import Engine
 from tests.api.scripted_engine import ScriptedEngine
 from tests.service import MODEL_NAME, Service, running_service
@@ -48,55 +47,6 @@ async def client(service: Service) -> AsyncIterator[AsyncClient]:
 
 async def chat(client: AsyncClient, **fields: Any) -> Any:
     return await client.chat(model=MODEL_NAME, messages=HELLO, **fields)
-
-
-async def test_a_lost_engine_is_a_503_and_the_call_is_given_back(
-    client: AsyncClient, service: Service, engine: ScriptedEngine
-) -> None:
-    engine.pieces_before_failure = 0
-    with pytest.raises(ResponseError) as caught:
-        await chat(client)
-    assert caught.value.status_code == 503
-    assert "try again in 1 s" in caught.value.error
-    assert await service.calls_used() == 0
-
-
-async def test_an_unforeseen_fault_says_nothing_of_itself(client: AsyncClient, engine: ScriptedEngine) -> None:
-    engine.pieces_before_failure = 0
-    engine.error = ZeroDivisionError("the secret is 42")
-    with pytest.raises(ResponseError) as caught:
-        await chat(client)
-    assert caught.value.status_code == 500
-    assert "42" not in caught.value.error
-
-
-async def test_an_error_midway_is_the_last_line_and_is_raised(
-    client: AsyncClient, service: Service, engine: ScriptedEngine
-) -> None:
-    engine.pieces_before_failure = 2
-    stream = await chat(client, stream=True)
-    assert (await anext(stream)).done is False
-    with pytest.raises(ResponseError) as caught:
-        _ = [part async for part in stream]
-    assert "not available" in caught.value.error
-    await eventually(lambda: not service.app[keys.ALLOWANCE].open, within_seconds=20)
-    assert await service.calls_used() == 0
-
-
-async def test_a_full_queue_is_a_503_in_ollamas_words(
-    client: AsyncClient, service: Service, engine: ScriptedEngine
-) -> None:
-    engine.may_go_on.clear()
-    waiting = [asyncio.ensure_future(chat(client)) for _ in range(2)]
-    queue = service.app[keys.PIPELINE].queue
-    await eventually(lambda: (queue.running, queue.waiting) == (1, 1), within_seconds=20)
-    with pytest.raises(ResponseError) as caught:
-        await chat(client)
-    assert caught.value.status_code == 503
-    assert caught.value.error.startswith("server busy, please try again.  ")
-    engine.may_go_on.set()
-    for each in await asyncio.gather(*waiting):
-        assert each.message.content
 
 
 async def test_a_stream_that_waits_is_kept_alive_with_empty_lines_of_the_reply(
