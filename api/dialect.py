@@ -94,8 +94,9 @@ class Dialects:
         self._by_prefix = sorted(pairs, key=lambda pair: len(pair[0]), reverse=True)
 
     def find(self, path: str) -> Dialect:
-        """Find the dialect of a path, whether or not there is such a route."""
-        return next(dialect for prefix, dialect in self._by_prefix if path == prefix or path.startswith(prefix + "/"))
+        """Find the dialect of a path, whether or not there is such a route; `OPTIONS *` has no path at all."""
+        found = (dialect for prefix, dialect in self._by_prefix if path == prefix or path.startswith(prefix + "/"))
+        return next(found, NATIVE)
 
 
 def read_authorization(request: web.Request) -> str:
