@@ -132,18 +132,18 @@ def _read_lines(text: str) -> Iterator[Any]:
 def _read_events(text: str) -> Iterator[Any]:
     """Yield the data of server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
     *events, rest = text.split("\n\n")
-    if rest or not events:
-        raise ValueError("the stream does not end with an event")
-    for number, event in enumerate(events, 1):
+    found: dict[str, Any] = {}
+    for event in events:
         fields = [line.partition(": ")[::2] for line in event.split("\n") if not line.startswith(":")]
-        data = [value for name, value in fields if name == "data"]
-        if data == ["[DONE]"] and number == len(events):
-            return
-        if fields:
-            found = json.loads("\n".join(data))
-            if any(value != found["type"] for name, value in fields if name == "event"):
-                raise ValueError("an event is not of the type that its data says")
-            yield found
+        data = "\n".join(value for name, value in fields if name == "data")
+        if not fields or data == "[DONE]":
+            continue
+        found = json.loads(data)
+        if any(value != found["type"] for name, value in fields if name == "event"):
+            raise ValueError("an event is not of the type that its data says")
+        yield found
+    if rest or not (events[-1:] == ["data: [DONE]"] or found.get("type") in {"message_stop", "error"}):
+        raise ValueError("the stream does not end where it says so")
 
 
 READERS: Final = {NDJSON: _read_lines, SSE: _read_events}

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from api.replying import NDJSON, SSE
 from generation.engine import Engine
-from tests.api.fuzzing_hooks import VARIABLES
+from tests.api.fuzzing_hooks import READERS, VARIABLES
 from tests.doubles.webhook_receiver import receiving
 from tests.service import Service, running_service
 
@@ -94,3 +95,23 @@ async def test_no_request_made_from_the_document_gets_a_reply_that_breaks_it(
         # It did not knock at closed doors all the time.
         assert {(route, status) for route in GENERATING for status in (200, 400)} <= await answered(service)
     assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("content_type", "text"),
+    [
+        (NDJSON, ""),
+        (NDJSON, '{"done": false}\n'),
+        (NDJSON, '{"done": true}'),
+        (NDJSON, '{"done": true}\n{"done": true}\n'),
+        (NDJSON, '{"done"\n'),
+        (SSE, ""),
+        (SSE, ": working\n\n"),
+        (SSE, 'data: {"choices": []}\n\n'),
+        (SSE, 'data: {"choices": []}\n\ndata: [DONE]'),
+        (SSE, 'event: ping\ndata: {"type": "message_stop"}\n\n'),
+    ],
+)
+async def test_a_stream_that_is_none_or_breaks_off_would_be_found(content_type: str, text: str) -> None:
+    with pytest.raises(ValueError, match=r"stream|event|Expecting"):
+        list(READERS[content_type](text))
