@@ -7,12 +7,13 @@ WORKERS ?= --numprocesses logical --maxprocesses 4 --dist loadfile
 NODE_MODULES := tests/javascript/node_modules
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .DEFAULT_GOAL := help
-.PHONY: help run test test-litellm lint types format words bench demo-model demo-adapter clean
+.PHONY: help run test test-litellm fuzz lint types format words bench demo-model demo-adapter clean
 
 help:
 	@echo "make run         start Parley (installs what it needs the first time)"
 	@echo "make test        lint, types and every test"
 	@echo "make test-litellm  test with the litellm package, in an environment of its own"
+	@echo "make fuzz        try the API for half an hour with data made from its OpenAPI document"
 	@echo "make bench       run the benchmarks"
 	@echo "make format      format the source"
 	@echo "make words       bring the translations' catalogues up to date"
@@ -30,6 +31,12 @@ test: $(VENV)/.installed-test $(NODE_MODULES)/.installed
 
 test-litellm: $(VENV)/.installed-test .venv-litellm/.installed
 	LITELLM_PYTHON=.venv-litellm/bin/python $(BIN)/python -X dev -m pytest tests/api/test_litellm.py
+
+# Another seed is another run: make fuzz FUZZ_SEED=7
+FUZZ_SEED ?= $(shell date +%s)
+FUZZ_EXAMPLES ?= 300
+fuzz: $(VENV)/.installed-test
+	FUZZ_SEED=$(FUZZ_SEED) FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest tests/api/test_fuzzing.py
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

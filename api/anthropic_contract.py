@@ -238,6 +238,6 @@ class AnthropicRequest(AnthropicPrompt):
 class AnthropicPage(BaseModel):
     """Query of `GET /v1/models` from Anthropic's clients: which page of the list."""
 
-    limit: Annotated[int, Field(ge=1, le=1000)] = 20
+    limit: Annotated[int, Field(ge=1, le=1000, description="models on the page, 1 to 1000; 20 when left out")] = 20
     after_id: Annotated[str | None, Field(description="the page after this model")] = None
     before_id: Annotated[str | None, Field(description="the page before this model")] = None

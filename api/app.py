@@ -11,7 +11,7 @@ from api.auth import Authenticator
 from api.config import ApiConfig
 from api.draining import Draining
 from api.metrics import Metrics
-from api.middleware import add_headers, answer_errors, identify
+from api.middleware import add_headers, answer_errors, answer_expectation, identify
 from api.modelslab_webhooks import run_webhooks
 from api.openapi import build_document
 from api.operations import render_page
@@ -74,9 +74,8 @@ def create_app(
     app[keys.STARTED_AT] = int(clock.now().timestamp())
     for route in ROUTES:
         for path in route.paths:
-            app.router.add_route(route.method, path, route.handler)
-            if route.method == "GET":
-                app.router.add_route("HEAD", path, route.handler)
+            for method in (route.method, "HEAD") if route.method == "GET" else (route.method,):
+                app.router.add_route(method, path, route.handler, expect_handler=answer_expectation)
     app.on_response_prepare.append(add_headers)
     app.cleanup_ctx.extend([_run_pulse, run_webhooks])
     app.on_cleanup.append(_drain)

@@ -62,6 +62,7 @@ NumPredict = Annotated[
     Field(
         ge=-2,
         description="tokens of reply at most; -1 = until the model stops, -2 = until the context is full",
+        json_schema_extra={"not": {"const": 0}},
     ),
     Whole,
     AfterValidator(_reject_zero),

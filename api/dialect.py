@@ -103,8 +103,8 @@ class Dialects:
         return other if other is not None and other.marker in request.headers else self.find(request.path)
 
     def find(self, path: str) -> Dialect:
-        """Find the dialect of a path, for requests without another one's marker."""
-        return next(dialect for prefix, dialect in self._by_prefix if _is_below(path, prefix))
+        """Find the dialect of a path, for requests without another one's marker; `OPTIONS *` has no path at all."""
+        return next((dialect for prefix, dialect in self._by_prefix if _is_below(path, prefix)), NATIVE)
 
     def find_marked(self, path: str) -> Dialect | None:
         """Find the dialect that has a path, too, for requests with its marker."""

@@ -10,7 +10,7 @@ import secrets
 from http import HTTPStatus
 from time import monotonic
 
-from aiohttp import web
+from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.typedefs import Handler
 
 from api import keys
@@ -69,6 +69,17 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         if refusal.rate is not None:
             request[keys.RATE] = refusal.rate
         return dialect_of(request).render(refusal, request[keys.REQUEST_ID])
+
+
+async def answer_expectation(request: web.Request) -> None:
+    """Tell whoever waits for it to send the body. Any other expectation is passed over (RFC 9110 section 10.1.1).
+
+    aiohttp's own answer to another one is a plain text that repeats it.
+    """
+    if request.version == HttpVersion11 and request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        # The reply itself has not begun.
+        request.writer.output_size = 0
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:

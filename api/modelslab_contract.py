@@ -56,7 +56,7 @@ class ModelsLabRequest(Strict):
     top_p: Annotated[
         float,
         Field(ge=0, description="above 1 is taken as 1"),
-        BeforeValidator(_bound_top_p, json_schema_input_type=float),
+        BeforeValidator(_bound_top_p, json_schema_input_type=Annotated[float, Field(ge=0)]),
     ] = 0.95
     no_repeat_ngram_size: Annotated[
         int,

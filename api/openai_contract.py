@@ -73,6 +73,9 @@ class OpenAIMessage(Strict):
         return self
 
 
+_Several = Field(min_length=1, max_length=MAX_MESSAGES)
+
+
 def _strings_are_messages(value: object) -> object:
     """Take one string, or strings in the array, for messages of the user."""
     if isinstance(value, str):
@@ -165,13 +168,12 @@ class ChatCompletionRequest(Strict):
 
     model: Annotated[Text, Field(description="a name from GET /v1/models")]
     messages: Annotated[
-        list[OpenAIMessage],
-        Field(
-            min_length=1,
-            max_length=MAX_MESSAGES,
-            description="nothing is left out: what does not fit is a 400; a string counts as a message of the user",
+        Annotated[list[OpenAIMessage], _Several],
+        Field(description="nothing is left out: what does not fit is a 400; a string counts as a message of the user"),
+        BeforeValidator(
+            _strings_are_messages,
+            json_schema_input_type=Text | Annotated[list[Text | OpenAIMessage], _Several],
         ),
-        BeforeValidator(_strings_are_messages, json_schema_input_type=Text | list[Text | OpenAIMessage]),
     ]
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] = 0.0
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] = 0.0

@@ -91,7 +91,7 @@ def _operation(route: Route, dialect: Dialect, marked: Dialect | None, number: i
         "summary": route.summary,
         "tags": [route.tag],
         "operationId": _operation_id(route, number),
-        "responses": {"200": _success(route, dialect)} | failures,
+        "responses": {"200": _success(route, dialect, has_marked=marked is not None)} | failures,
     }
     if parameters := _parameters(route, marked):
         operation["parameters"] = parameters
@@ -109,13 +109,16 @@ def _parameters(route: Route, marked: Dialect | None) -> list[dict[str, Any]]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
         for name in re.findall(r"{(\w+)", route.path)
     ]
-    if marked is not None:
-        text = f"asks for the reply in {marked.name}'s form"
-        parameters.append({"name": marked.marker, "in": "header", "description": text, "schema": {"type": "string"}})
-    if route.marked_query is not None:
-        properties = route.marked_query.model_json_schema()["properties"]
-        parameters += [{"name": name, "in": "query", "schema": schema} for name, schema in properties.items()]
-    return parameters
+    if marked is None:
+        return parameters
+    text = f"asks for the reply in {marked.name}'s form"
+    parameters.append({"name": marked.marker, "in": "header", "description": text, "schema": {"type": "string"}})
+    fields = route.marked_query.model_fields if route.marked_query is not None else {}
+    # Without a type: a request without the marker may send what it likes there.
+    return parameters + [
+        {"name": name, "in": "query", "description": f"in {marked.name}'s form: {field.description}", "schema": {}}
+        for name, field in fields.items()
+    ]
 
 
 def _operation_id(route: Route, number: int) -> str:
@@ -123,8 +126,8 @@ def _operation_id(route: Route, number: int) -> str:
     return f"{name}_{number + 1}" if number else name
 
 
-def _success(route: Route, dialect: Dialect) -> dict[str, Any]:
-    replies = [model for model in (route.reply, route.marked_reply) if model is not None]
+def _success(route: Route, dialect: Dialect, *, has_marked: bool) -> dict[str, Any]:
+    replies = [model for model in (route.reply, route.marked_reply if has_marked else None) if model is not None]
     schema = _any_of(replies) if replies else {}
     content: dict[str, Any] = {route.reply_type: {"schema": schema}}
     if route.stream:

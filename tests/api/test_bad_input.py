@@ -1,5 +1,6 @@
 """What bad input gets: the error of the contract, with every bad field in `details`; only the call count changes."""
 
+import asyncio
 import io
 import json
 import logging
@@ -219,6 +220,21 @@ async def test_unknown_routes_and_methods_are_refused_in_the_same_form(service: 
     assert status == 405
     check_shape(error, 405, "Method not allowed")
     assert response.headers["Allow"] == "POST"
+
+
+@pytest.mark.parametrize("expectation", ["100-continue", "200-ok", "a, b"])
+async def test_an_expectation_is_met_or_passed_over(service: Service, expectation: str) -> None:
+    headers = {**service.headers, "Expect": expectation}
+    assert (await service.post("/ai/tokenize", {"text": "x"}, headers=headers))[0] == 200
+
+
+async def test_a_request_for_no_path_is_refused_in_the_same_form(service: Service) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(service.url.rsplit(":", 1)[1]))
+    writer.write(b"OPTIONS * HTTP/1.1\r\nHost: parley\r\nConnection: close\r\n\r\n")
+    head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    assert head.startswith(b"HTTP/1.1 404")
+    check_shape(json.loads(body), 404, "Not found")
 
 
 async def test_refusals_of_the_caller_cost_a_call_and_no_tokens(service: Service) -> None:

@@ -24,6 +24,7 @@ from api.routes import DIALECTS, ROUTES
         ("/api/v1/chat/completions", "OpenAI"),
         ("/chat/completions", "OpenAI"),
         ("/chat", "Native"),
+        ("*", "Native"),
     ],
 )
 def test_a_path_belongs_to_a_dialect_whether_or_not_it_is_a_route(path: str, name: str) -> None:

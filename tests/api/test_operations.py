@@ -87,6 +87,26 @@ async def test_the_document_and_the_service_agree_on_stop(service: Service, *, s
     assert ((await service.post("/ai/chat", body))[0] == 200) is is_valid
 
 
+@pytest.mark.parametrize(
+    ("path", "field", "value"),
+    [
+        ("/ai/chat", "num_predict", 0),
+        ("/v1/chat/completions", "messages", []),
+        ("/api/v6/llm/chat", "top_p", -0.5),
+    ],
+)
+async def test_the_document_says_what_is_refused(service: Service, *, path: str, field: str, value: Any) -> None:
+    _, document, _ = await service.get("/openapi.json", headers={})
+    described = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    body = {"messages": [{"role": "user", "content": "Hello!"}], "model": "parley-demo", "prompt": "Hello!"}
+    known = document["components"]["schemas"][described["$ref"].rsplit("/", 1)[1]]["properties"]
+    good = {name: given for name, given in body.items() if name in known}
+    validator = Draft202012Validator({**described, "components": document["components"]})
+    assert validator.is_valid(good)
+    assert not validator.is_valid({**good, field: value})
+    assert (await service.post(path, {**good, field: value}))[0] == 400
+
+
 async def test_the_document_lists_what_a_route_may_answer(service: Service) -> None:
     _, document, _ = await service.get("/openapi.json", headers={})
     assert {
