@@ -80,6 +80,7 @@ async def test_an_error_midway_is_the_last_line_and_is_raised(
         _ = [part async for part in stream]
     assert "not available" in caught.value.error
     await eventually(lambda: not service.app[keys.ALLOWANCE].open, within_seconds=20)
+    await service.app[keys.ALLOWANCE].drain()
     assert await service.calls_used() == 0
 
 

@@ -99,18 +99,32 @@ async def test_a_whole_reply_waits_in_silence(demo_engine: Engine, tmp_path: Pat
         assert (status, reply["usage"]["completion_tokens"]) == (200, 2)
 
 
-async def test_who_hangs_up_while_waiting_leaves_the_line_at_once_and_has_used_a_call(
-    demo_engine: Engine, tmp_path: Path
+@pytest.mark.parametrize("stream", [True, False])
+async def test_who_hangs_up_while_waiting_leaves_the_line_at_once_and_pays_nothing(
+    demo_engine: Engine, tmp_path: Path, *, stream: bool
 ) -> None:
     async with running_service(demo_engine, tmp_path, slots=1) as service, asking(service, ENDLESS) as running:
         await read(running)
         queue, allowance = service.app[keys.PIPELINE].queue, service.app[keys.ALLOWANCE]
-        async with asking(service, HELLO) as waiting:
-            await read(waiting)
-            assert queue.waiting == 1
+        waiting = asyncio.create_task(service.post("/ai/chat", {**HELLO, "stream": stream}))
+        await eventually(lambda: queue.waiting == 1, within_seconds=20)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
         await eventually(lambda: queue.waiting == 0 and len(allowance.open) == 1, within_seconds=1)
+        await allowance.drain()
         recorded = await service.ledger.usage(service.token.tenant_id)
-        assert (recorded.used_today, recorded.prompt_tokens, recorded.completion_tokens) == (2, 0, 0)
+        assert (recorded.used_today, recorded.prompt_tokens, recorded.completion_tokens) == (1, 0, 0)
+
+
+async def test_who_is_told_a_place_and_hangs_up_gets_the_call_back(demo_engine: Engine, tmp_path: Path) -> None:
+    async with running_service(demo_engine, tmp_path, slots=1) as service, asking(service, ENDLESS) as running:
+        await read(running)
+        async with asking(service, HELLO) as waiting:
+            assert (await read(waiting))["queue"]["position"] == 1
+        queue, allowance = service.app[keys.PIPELINE].queue, service.app[keys.ALLOWANCE]
+        await eventually(lambda: queue.waiting == 0 and len(allowance.open) == 1, within_seconds=1)
+        await allowance.drain()
+        assert await service.calls_used() == 1
 
 
 async def test_an_error_after_a_place_was_told_is_the_last_line(demo_engine: Engine, tmp_path: Path) -> None:
