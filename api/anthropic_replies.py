@@ -25,7 +25,7 @@ from api.anthropic_contract import (
     TextDelta,
 )
 from api.job import Done, Ended, Event, Piece, Queued, Whole
-from api.replying import SSE, Renderer, comment, server_sent
+from api.replying import SSE, Renderer, comment, server_sent, waiting
 from generation.engine import Finished
 
 
@@ -60,8 +60,8 @@ class AnthropicRenderer(Renderer):
     def event(self, event: Event) -> bytes:
         """Render an event, or a sign of life while nothing comes: a comment as long as the message has not begun."""
         match event:
-            case Queued(position):
-                return comment(f"waiting in line, place {position}")
+            case Queued():
+                return waiting(event)
             case Piece(text) if text:
                 return self._begin() + _sent(ContentBlockDelta(delta=TextDelta(text=text)))
             case Piece():
