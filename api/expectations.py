@@ -5,7 +5,7 @@ Owns: learning from prompts, replies and times, each forgotten by and by. Does n
 """
 
 import math
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from dataclasses import dataclass
 
 TOKENS_PER_BYTE = 0.3
@@ -16,6 +16,14 @@ PRIOR_TOKENS = 100.0
 
 MAX_TENANTS = 10_000
 """Tenants whose replies are remembered; about 3 MB. Of others, what everybody's replies say holds."""
+
+
+REMEMBERED_ARRIVALS = 128
+"""Fewer would follow a change sooner, and be off by more: where newcomers fill two thirds of the slots, an error of a
+tenth in how many come is one of a fifth in how long a flooder waits."""
+
+FEWEST_ARRIVALS = 8
+"""So many have to come before it is said how often somebody comes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +59,31 @@ class _Ratio:
         return self.above / self.below if self.below else None
 
 
+class Arrivals:
+    """The newest arrivals, and what they took; how far apart they are, while there are enough to say."""
+
+    def __init__(self) -> None:
+        self._came_at: deque[float] = deque(maxlen=REMEMBERED_ARRIVALS)
+        self._cost_tokens = _Ratio(remembered=REMEMBERED_ARRIVALS)
+        self._seconds = _Ratio(remembered=REMEMBERED_ARRIVALS)
+
+    def note(self, now: float) -> None:
+        """Note that one came."""
+        self._came_at.append(now)
+
+    def learn(self, *, cost_tokens: int, seconds: float) -> None:
+        """Learn what one took."""
+        self._cost_tokens.learn(cost_tokens, 1)
+        self._seconds.learn(seconds, 1)
+
+    def expect(self, now: float) -> tuple[float, float, float] | None:
+        """Expect seconds from one to the next, and LLM tokens and seconds of each; None while too few came."""
+        cost_tokens, seconds = self._cost_tokens.value, self._seconds.value
+        if len(self._came_at) < FEWEST_ARRIVALS or cost_tokens is None or seconds is None:
+            return None
+        return max(1e-3, (now - self._came_at[0]) / len(self._came_at)), cost_tokens, seconds
+
+
 class Expectations:
     """Learns from requests that end, and says what to expect of others."""
 
@@ -71,15 +104,25 @@ class Expectations:
         per_byte = self._tokens_per_byte.value or TOKENS_PER_BYTE
         return min(math.ceil(size.prompt_bytes * per_byte), size.context_tokens)
 
-    def reply_tokens(self, tenant_id: str, size: Size, *, prompt_tokens: int, said_tokens: int = 0) -> float:
-        """Expect the tokens that one reply still takes when it has said some.
+    def reply_tokens(self, tenant_id: str, size: Size, *, prompt_tokens: int) -> float:
+        """Expect the tokens of one reply.
 
         With a constant chance p to end at each token, as good as any guess while nothing is known of the text, a reply
-        with n tokens left to its bound takes (1 - (1 - p)^n) / p more.
+        bounded by n tokens takes (1 - (1 - p)^n) / p.
         """
-        most = max(0, min(size.reply_tokens, max(1, size.context_tokens - prompt_tokens)) - said_tokens)
-        chance = 0.0 if size.is_endless else self._chance_to_end(tenant_id)
-        return float(most) if chance < 1e-9 else -math.expm1(most * math.log1p(-min(chance, 0.5))) / chance
+        most, per_token = self._bounds(tenant_id, size, prompt_tokens=prompt_tokens)
+        return most if not per_token else -math.expm1(-most * per_token) / per_token
+
+    def reply_tokens_at(
+        self, tenant_id: str, size: Size, share: float, *, prompt_tokens: int, said_tokens: int = 0
+    ) -> float:
+        """Say how many tokens more one reply takes in `share` of all cases at most; what it has said changes nothing.
+
+        Of several replies that run, the first to end is sooner than any is expected to: play them with several shares.
+        """
+        most, per_token = self._bounds(tenant_id, size, prompt_tokens=prompt_tokens)
+        most = max(0.0, most - said_tokens)
+        return most if not per_token else min(most, -math.log1p(-share) / per_token)
 
     def cost_tokens(self, tenant_id: str, size: Size) -> int:
         """Expect the LLM tokens of a whole request: the prompt, and every reply to it."""
@@ -114,8 +157,13 @@ class Expectations:
         self._seconds_per_prompt_token.learn(prompt_seconds, prompt_tokens)
         self._seconds_per_reply_token.learn(reply_seconds, reply_tokens)
 
-    def _chance_to_end(self, tenant_id: str) -> float:
-        """Estimate the chance to end at a token: ends per token, a tenant's own beside a few of everybody's."""
+    def _bounds(self, tenant_id: str, size: Size, *, prompt_tokens: int) -> tuple[float, float]:
+        """Give the most tokens that a reply may have, and how many times it ends per token."""
+        most = min(size.reply_tokens, max(1, size.context_tokens - prompt_tokens))
+        return most, 0.0 if size.is_endless else self._ends_per_token_for(tenant_id)
+
+    def _ends_per_token_for(self, tenant_id: str) -> float:
+        """Count ends per token: a tenant's own, and a few of everybody's beside them."""
         everybody = self._ends_per_token.value or 0.0
         own = self._ends_per_token_of.get(tenant_id)
         if own is None:

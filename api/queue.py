@@ -12,16 +12,16 @@ from contextlib import contextmanager
 from time import monotonic
 
 from api.errors import busy
-from api.expectations import Expectations, Size
+from api.expectations import Arrivals, Expectations, Size
 from api.fairness import FairScheduler, Request
-from api.forecast import Forecast, foresee
+from api.forecast import Forecast, Newcomers, foresee
 
 ROOM_SHARE = 3
 """A tenant may have so many times as many requests waiting as places are free (the dynamic threshold of Choudhury and
 Hahne, 1998): one alone gets three quarters of the room, the next three quarters of what is left, and so on."""
 
-FORECAST_AGE_SECONDS = 0.0005
-"""How old a forecast may be, for each request that waits; making it takes about a fiftieth of that."""
+FORECAST_AGE_SECONDS = 0.005
+"""How old a forecast may be, for each request that waits; making it takes about a hundredth of that."""
 
 
 class Place:
@@ -40,6 +40,7 @@ class Place:
         self._ended_tokens = 0
         self.said_tokens = 0
         self.choices_left = size.choices
+        self.is_newcomer = False
 
     @property
     def is_called(self) -> bool:
@@ -138,6 +139,7 @@ class RequestQueue:
         )
         self._places: dict[Request, Place] = {}
         self._forecast = Forecast(made_at=-math.inf, room_at=-math.inf)
+        self._newcomers = Arrivals()
         self.expectations = Expectations()
 
     @property
@@ -168,6 +170,9 @@ class RequestQueue:
         self.check_room(tenant_id=tenant_id, person_id=person_id)
         request = Request(tenant_id, person_id, self.expectations.cost_tokens(tenant_id, size))
         place = self._places[request] = Place(self, request, size, now=self._now)
+        if not self._scheduler.waiting_of(tenant_id):
+            place.is_newcomer = True
+            self._newcomers.note(self._now())
         self._scheduler.add(request)
         self._fill_slots()
         is_measured = True
@@ -229,6 +234,8 @@ class RequestQueue:
                 reply_tokens=place.reply_tokens,
                 reply_seconds=reply_seconds,
             )
+            if place.is_newcomer:
+                self._newcomers.learn(cost_tokens=place.cost_tokens, seconds=prompt_seconds + reply_seconds)
 
     def _foresee(self, request: Request | None = None) -> Forecast:
         """Play the schedule forward, or find what was foreseen a moment ago; `request` is one that must be in it."""
@@ -238,21 +245,34 @@ class RequestQueue:
             self._forecast = foresee(
                 self._scheduler,
                 slots=self._slots,
-                ends_at={place.request: now + self._seconds_left(place) for place in self._running_places()},
-                lasts=lambda request: self._seconds_left(self._places[request]),
+                ends_at={
+                    place.request: now + self._seconds_left(place, (number + 0.5) / self.running)
+                    for number, place in enumerate(self._running_places())
+                },
+                lasts=lambda request, share: self._seconds_left(self._places[request], share),
+                newcomers=self._expect_newcomers(now),
                 now=now,
             )
         return self._forecast
 
+    def _expect_newcomers(self, now: float) -> Newcomers | None:
+        expected = self._newcomers.expect(now)
+        if expected is None:
+            return None
+        seconds_apart, cost_tokens, service_seconds = expected
+        return Newcomers(seconds_apart, round(cost_tokens), service_seconds)
+
     def _running_places(self) -> Iterator[Place]:
         return (place for place in self._places.values() if place.is_called)
 
-    def _seconds_left(self, place: Place) -> float:
-        """Expect how long a place will hold its slot, or will go on holding it."""
+    def _seconds_left(self, place: Place, share: float) -> float:
+        """Say how long a place will hold its slot, or go on holding it, in `share` of all cases at most."""
         expect, tenant_id, size = self.expectations, place.request.tenant_id, place.size
         prompt_tokens = expect.prompt_tokens(size) if place.prompt_tokens is None else place.prompt_tokens
-        reply_tokens = expect.reply_tokens(tenant_id, size, prompt_tokens=prompt_tokens, said_tokens=place.said_tokens)
-        for _ in range(1, place.choices_left):
-            reply_tokens += expect.reply_tokens(tenant_id, size, prompt_tokens=prompt_tokens)
+        reply_tokens = expect.reply_tokens_at(
+            tenant_id, size, share, prompt_tokens=prompt_tokens, said_tokens=place.said_tokens
+        )
+        if place.choices_left > 1:
+            reply_tokens += (place.choices_left - 1) * expect.reply_tokens(tenant_id, size, prompt_tokens=prompt_tokens)
         prompt_seconds = 0.0 if place.reply_tokens else expect.seconds(prompt_tokens, 0) - place.served_seconds[0]
         return max(0.0, prompt_seconds) + expect.seconds(0, reply_tokens)

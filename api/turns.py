@@ -16,19 +16,28 @@ from typing import Generic, TypeVar
 QUANTUM_TOKENS = 64
 """What a turn pays, and the least that a request costs: so a turn serves one request, never a run of small ones."""
 
+MOST_PASSED = 2
+"""An idler who comes back and still owes is passed by so many requests of each other at most, and then owes nothing."""
+
 PartyKey = str | int | None
 
 
 class Party:
-    """Somebody who takes turns. `credit_tokens` below zero are owed; `waiting` counts requests."""
+    """Somebody who takes turns. `credit_tokens` below zero are owed; `waiting` counts requests.
 
-    __slots__ = ("credit_tokens", "is_in_line", "key", "waiting")
+    `patience` counts the rounds that an idler who came back may still be passed in, `seen_served` the turns that were
+    served up to the last of them.
+    """
+
+    __slots__ = ("credit_tokens", "is_in_line", "key", "patience", "seen_served", "waiting")
 
     def __init__(self, key: PartyKey) -> None:
         self.key = key
         self.credit_tokens = 0
         self.waiting = 0
         self.is_in_line = False
+        self.patience = 0
+        self.seen_served = 0
 
     @property
     def is_needed(self) -> bool:
@@ -45,7 +54,7 @@ class Ring(Generic[PartyT]):
     `ready` counts who in line waits. `period` counts the times that all debts were forgotten.
     """
 
-    __slots__ = ("_line", "_make", "members", "period", "ready")
+    __slots__ = ("_line", "_make", "_served", "members", "period", "ready")
 
     def __init__(self, make: Callable[[PartyKey], PartyT]) -> None:
         self._make = make
@@ -53,6 +62,7 @@ class Ring(Generic[PartyT]):
         self.members: dict[PartyKey, PartyT] = {}
         self.ready = 0
         self.period = 0
+        self._served = 0
 
     def member(self, key: PartyKey) -> PartyT:
         """Find somebody, or meet them."""
@@ -64,6 +74,8 @@ class Ring(Generic[PartyT]):
     def add_waiting(self, party: PartyT) -> None:
         """Count one request more; who comes anew takes the last place in line."""
         party.waiting += 1
+        if party.waiting == 1 and not party.is_needed:
+            party.patience, party.seen_served = MOST_PASSED, self._served
         if party.is_in_line:
             self.ready += party.waiting == 1
         else:
@@ -97,9 +109,22 @@ class Ring(Generic[PartyT]):
                 self._leave(party)
                 continue
             self._line.append(party)
-            if party.waiting and party.credit_tokens > 0:
+            if party.waiting and (party.credit_tokens > 0 or self._forgives(party)):
+                party.patience = 0
+                self._served += 1
                 return party
         return None
+
+    def _forgives(self, party: PartyT) -> bool:
+        """Forgive what an idler owed who has been passed often enough, and say so."""
+        if not party.patience or party.seen_served == self._served:
+            return False
+        party.seen_served = self._served
+        party.patience -= 1
+        if party.patience:
+            return False
+        party.credit_tokens = QUANTUM_TOKENS
+        return True
 
     def credit(self, party: PartyT, tokens: int) -> None:
         """Give back, or below zero charge, what was expected wrongly; who does not wait saves nothing up."""
@@ -123,11 +148,12 @@ class Ring(Generic[PartyT]):
     def copy(self, copy_party: Callable[[PartyT], PartyT]) -> "Ring[PartyT]":
         """Copy the ring with everybody in it."""
         twin: Ring[PartyT] = Ring(self._make)
-        twin.ready, twin.period = self.ready, self.period
+        twin.ready, twin.period, twin._served = self.ready, self.period, self._served
         for key, party in self.members.items():
             copied = twin.members[key] = copy_party(party)
             copied.credit_tokens, copied.waiting = party.credit_tokens, party.waiting
-            copied.is_in_line = party.is_in_line
+            copied.is_in_line, copied.patience = party.is_in_line, party.patience
+            copied.seen_served = party.seen_served
         twin._line.extend(twin.members[party.key] for party in self._line)
         return twin
 

@@ -4,19 +4,19 @@ import random
 
 import pytest
 
-from api.expectations import Expectations, Size
+from api.expectations import Arrivals, Expectations, Size
 
 SIZE = Size(prompt_bytes=1000, context_tokens=4096, reply_tokens=128)
 
 
-def reply_tokens(expectations: Expectations, tenant: str, size: Size = SIZE, said_tokens: int = 0) -> float:
-    return expectations.reply_tokens(tenant, size, prompt_tokens=100, said_tokens=said_tokens)
+def reply_tokens(expectations: Expectations, tenant: str, size: Size = SIZE) -> float:
+    return expectations.reply_tokens(tenant, size, prompt_tokens=100)
 
 
 def test_nothing_known_is_the_bound() -> None:
     assert reply_tokens(Expectations(), "anybody") == 128
-    assert reply_tokens(Expectations(), "anybody", said_tokens=28) == 100
-    assert reply_tokens(Expectations(), "anybody", said_tokens=500) == 0
+    for said, left in ((28, 100), (500, 0)):
+        assert Expectations().reply_tokens_at("anybody", SIZE, 0.5, prompt_tokens=100, said_tokens=said) == left
 
 
 def test_the_context_bounds_a_reply_too() -> None:
@@ -34,6 +34,28 @@ def test_a_tenants_own_replies_count_most_and_everybodys_where_there_are_none() 
     assert brief == pytest.approx(20, rel=0.3)
     assert long == pytest.approx(113, rel=0.2)
     assert brief < unknown < long
+
+
+def test_the_shares_of_all_cases_are_those_of_the_replies() -> None:
+    expectations, chance = Expectations(), random.Random(7)
+    replies = [max(1, round(chance.expovariate(1 / 40))) for _ in range(400)]
+    for tokens in replies:
+        expectations.learn_reply("tenant", SIZE, tokens=min(tokens, 128), is_cut=tokens >= 128)
+    for share in (0.2, 0.5, 0.8):
+        at_most = expectations.reply_tokens_at("tenant", SIZE, share, prompt_tokens=100)
+        assert sum(tokens <= at_most for tokens in replies) / len(replies) == pytest.approx(share, abs=0.1)
+    assert expectations.reply_tokens_at("tenant", SIZE, 0.9999, prompt_tokens=100) == 128
+
+
+def test_newcomers_are_expected_as_they_came_once_there_were_a_few() -> None:
+    arrivals = Arrivals()
+    for number in range(8):
+        assert arrivals.expect(number * 10.0) is None
+        arrivals.note(number * 10.0)
+        arrivals.learn(cost_tokens=300, seconds=20)
+    assert arrivals.expect(80.0) == pytest.approx((10, 300, 20))
+    # Nobody came for a while.
+    assert arrivals.expect(800.0) == pytest.approx((100, 300, 20))
 
 
 def test_a_reply_that_never_ends_takes_all_it_may_and_teaches_nothing() -> None:

@@ -85,6 +85,23 @@ def test_a_newcomer_waits_for_one_request_of_a_flooder_at_most(
 
 
 @settings(deadline=None)
+@given(costs=st.lists(COSTS, min_size=60, max_size=80), cost=COSTS, slots=st.integers(1, 3), seed=st.integers(0, 99))
+def test_who_comes_back_waits_for_two_requests_of_a_flooder_at_most_whatever_is_owed(
+    costs: list[int], cost: int, slots: int, seed: int
+) -> None:
+    house, chance = flooded(slots, costs), random.Random(seed)
+    for number in range(5):
+        before = len(house.started)
+        house.come(f"passer-by {number}")
+        request = house.come("regular", cost)
+        while request in house.waiting:
+            house.end(chance.randrange(len(house.running)))
+        assert sum(each.tenant_id == "flooder" for each in house.started[before:]) <= 2
+        while request in house.running:
+            house.end(chance.randrange(len(house.running)), LARGEST)
+
+
+@settings(deadline=None)
 @given(costs=st.lists(COSTS, min_size=20, max_size=40), others=st.integers(1, 6))
 def test_newcomers_wait_for_one_request_of_everybody_at_most(costs: list[int], others: int) -> None:
     house = flooded(1, costs)
