@@ -222,6 +222,28 @@ def test_the_estimate_knows_how_long_a_tenants_replies_are() -> None:
         running.leave()
 
 
+def test_the_estimate_of_a_long_line_counts_newcomers_as_they_came_lately() -> None:
+    def last_of_a_flood(*, seconds_apart: float) -> tuple[int, float]:
+        clock = Clock()
+        queue = RequestQueue(slots=1, max_waiting=100, now=clock)
+        for number in range(20):
+            clock.seconds += seconds_apart - 10
+            measured = Holder(queue, f"tenant {number}")
+            measured.place.said(1)
+            clock.seconds += 10
+            measured.reply(100)
+        flood = [Holder(queue, "flooder") for _ in range(11)]
+        expected = flood[-1].place.expected_seconds
+        assert expected is not None
+        return flood[-1].place.position, expected
+
+    # Newcomers who fill half the time double what ten replies of ten seconds take. Places count who is there.
+    position, expected = last_of_a_flood(seconds_apart=20)
+    assert (position, expected) == (10, pytest.approx(200, rel=0.15))
+    position, expected = last_of_a_flood(seconds_apart=1000)
+    assert (position, expected) == (10, pytest.approx(100, rel=0.15))
+
+
 def test_a_refusal_says_when_there_is_room_again() -> None:
     clock = Clock()
     queue = RequestQueue(slots=1, max_waiting=1, now=clock)
