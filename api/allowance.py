@@ -30,7 +30,10 @@ def _rate_state(day: DayAllowance, *, given_back: int = 0) -> RateState:
 
 
 class Call:
-    """One charged call. `produced` is kept up to date so that a hang-up is settled with what was made until then."""
+    """One charged call. `produced` is kept up to date so that a hang-up is settled with what was made until then.
+
+    `is_waiting` says that it waits for a slot: whoever hangs up there has cost nobody anything, and pays nothing.
+    """
 
     def __init__(self, caller: Caller, charge: Charge) -> None:
         self.caller = caller
@@ -40,6 +43,7 @@ class Call:
         self.prompt_tokens = 0
         self.completion_tokens = 0
         self.timings = Timings()
+        self.is_waiting = False
         self.is_closed = False
 
     def produced(self, *, prompt_tokens: int, completion_tokens: int) -> None:
@@ -67,7 +71,8 @@ class Allowance:
         """Charge one call for the block; raises the 429 of a spent day, or the 403 of a spent balance.
 
         The block settles the call itself when it has a reply. If it ends otherwise, the call is given back when the
-        failure is ours, kept when it is the caller's, and settled with what was produced when the caller left.
+        failure is ours, kept when it is the caller's, and settled with what was produced when the caller left; who left
+        while waiting for a slot gets it back.
         """
         try:
             charge = await self._charge(caller)
@@ -139,7 +144,7 @@ class Allowance:
 
     async def _close_failed(self, call: Call, error: BaseException) -> None:
         close = self._keep
-        if _is_hang_up(error) and not self.is_stopping:
+        if _is_hang_up(error) and not (self.is_stopping or call.is_waiting):
             close = self._settle
         elif _is_hang_up(error) or from_exception(error).is_ours:
             close = self._give_back

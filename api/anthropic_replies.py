@@ -29,7 +29,7 @@ from api.anthropic_events import (
     TextDelta,
 )
 from api.job import Done, Ended, Event, Piece, Queued, ToolCall, Whole
-from api.replying import SSE, Renderer, comment, server_sent
+from api.replying import SSE, Renderer, comment, server_sent, waiting
 from api.tool_calls import as_object
 from generation.engine import Finished
 
@@ -69,8 +69,8 @@ class AnthropicRenderer(Renderer):
     def event(self, event: Event) -> bytes:
         """Render an event, or a sign of life while nothing comes: a comment as long as the message has not begun."""
         match event:
-            case Queued(position):
-                return comment(f"waiting in line, place {position}")
+            case Queued():
+                return waiting(event)
             case Piece(text, tool_calls=calls) if text or calls:
                 return self._begin() + self._text(text) + b"".join(map(self._use, calls))
             case Piece():

@@ -45,7 +45,7 @@ def create_app(
     Run it with `api.runner.ServiceRunner`.
     """
     app = web.Application(middlewares=[identify, answer_errors], client_max_size=config.max_body_bytes)
-    queue = RequestQueue(slots=config.slots, max_waiting=config.max_waiting)
+    queue = RequestQueue(slots=config.slots, max_waiting=config.max_waiting, tenant_slots=config.tenant_slots)
     allowance = Allowance(ledger, clock=clock)
     app[keys.CONFIG] = config
     app[keys.DIALECTS] = DIALECTS

@@ -18,6 +18,7 @@ one to three seconds, so most callers never notice one."""
 class ApiConfig:
     """Limits and names of one service. `public_url` is the address people see, without a slash at its end.
 
+    `tenant_slots` bounds the slots of one tenant while others are about; None is all but one.
     `adapter_names` are the LoRA adapters that `model` may name beside the model itself.
     `system_prompt` is the persona of conversations that the service keeps, `uncensored_system_prompt` the operator's
     other one. `webhooks_waiting` and `webhooks_per_minute` bound each API token; `allows_private_webhooks` lets
@@ -32,6 +33,7 @@ class ApiConfig:
     context_tokens: int
     slots: int
     max_waiting: int
+    tenant_slots: int | None = None
     max_body_bytes: int
     reply_deadline_seconds: float = REPLY_DEADLINE_SECONDS
     engine_wait_seconds: float = ENGINE_WAIT_SECONDS

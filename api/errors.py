@@ -178,9 +178,10 @@ def balance_spent(rate: RateState) -> ApiError:
     return ApiError(403, "Forbidden", message, kind=Kind.BALANCE_SPENT, rate=rate)
 
 
-def busy(waiting: int, retry_after_seconds: int) -> ApiError:
-    """Build the 503 of a full queue."""
-    message = f"{waiting} requests are waiting already; try again in {retry_after_seconds} s."
+def busy(waiting: int, retry_after_seconds: int, *, is_own: bool) -> ApiError:
+    """Build the 503 of a full queue; `is_own` where it is the caller's own share of it that is full."""
+    whose = "of your requests" if is_own else "requests"
+    message = f"{waiting} {whose} are waiting already; try again in {retry_after_seconds} s."
     return ApiError(503, "Busy", message, kind=Kind.BUSY, headers={"Retry-After": str(retry_after_seconds)})
 
 

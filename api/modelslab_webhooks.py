@@ -99,7 +99,7 @@ async def _make(request: web.Request, given: dict[str, Any], secret: str, accept
         try:
             async with charged(request, secret=secret) as call:
                 asked = validate(ModelsLabRequest, given)
-                app[keys.PIPELINE].queue.check_room()
+                app[keys.PIPELINE].queue.check_room(tenant_id=call.caller.tenant_id, person_id=call.caller.person_id)
                 prepared = await prepare(app, asked, tenant_id=call.caller.tenant_id)
                 webhook = await _accept(app, asked, call, secret)
                 accepted.set_result(webhook)

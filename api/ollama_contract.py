@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from api.contract import MAX_MESSAGES, Format, SamplingFields, Strict, Text, Whole
+from api.contract import MAX_MESSAGES, Format, QueuePlace, SamplingFields, Strict, Text, Whole
 from api.lenient import allow_nulls, no_nulls, only, tuple_of
 from api.openai_contract import MAX_TOOLS, ToolDefinition
 
@@ -195,6 +195,10 @@ class OllamaReply(BaseModel):
     eval_count: Annotated[int | None, Field(exclude_if=_absent)] = None
     eval_duration: Annotated[int | None, Field(exclude_if=_absent)] = None
     logprobs: Annotated[list[OllamaLogprob] | None, Field(exclude_if=_absent)] = None
+    queue: Annotated[
+        QueuePlace | None,
+        Field(exclude_if=_absent, description="the place in line, while there is no slot; Ollama's clients skip it"),
+    ] = None
 
 
 class OllamaReplyFunction(BaseModel):

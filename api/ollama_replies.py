@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
+from api.contract import QueuePlace
 from api.job import Done, Ended, Event, Piece, Queued, ToolCall, Whole
 from api.ollama_contract import (
     OllamaChatReply,
@@ -55,8 +56,9 @@ class OllamaRenderer(Renderer):
                 return line(self._say("", (), self._fields() | _ending(event)))
             case Piece(text, logprobs=logprobs, tool_calls=calls):
                 return line(self._say(text, calls, self._fields(logprobs)))
-            case Queued():
-                return line(self._say("", (), self._fields()))
+            case Queued(position, wait_seconds):
+                place = QueuePlace(position=position, wait_seconds=wait_seconds)
+                return line(self._say("", (), self._fields() | {"queue": place}))
             case Ended():
                 return b""
 

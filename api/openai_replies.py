@@ -26,7 +26,7 @@ from api.openai_contract import (
     ToolCallEntry,
     TopLogprob,
 )
-from api.replying import SSE, Renderer, comment, server_sent
+from api.replying import SSE, Renderer, comment, server_sent, waiting
 from generation.engine import Finished, TokenLogprob
 
 END = b"data: [DONE]\n\n"
@@ -59,8 +59,8 @@ class OpenAIRenderer(Renderer):
     def event(self, event: Event) -> bytes:
         """Render a chunk, or a comment while nothing comes."""
         match event:
-            case Queued(position):
-                return comment(f"waiting in line, place {position}")
+            case Queued():
+                return waiting(event)
             case Piece(text, choice, logprobs, calls) if text or logprobs or calls:
                 return self._delta(choice, text, logprobs, calls)
             case Piece():

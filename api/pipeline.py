@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from api.allowance import Allowance, Call
 from api.errors import timed_out
+from api.expectations import Size
 from api.job import UNTIL_CONTEXT_IS_FULL, Done, Ended, Event, Job, OnOverflow, Piece, Queued, total
 from api.queue import Place, RequestQueue
 from api.tool_calls import SHOWN_TOKENS, CallReader
@@ -116,20 +117,26 @@ class Pipeline:
 
     async def _steps(self, job: Job, call: Call, started_ns: int) -> AsyncGenerator[Event, None]:
         ends: list[Finished] = []
-        with self.queue.place() as place:
+        caller = call.caller
+        with self.queue.place(tenant_id=caller.tenant_id, person_id=caller.person_id, size=_size(job)) as place:
+            call.is_waiting = True
             async with aclosing(_wait_in_line(place)) as places:
                 async for queued in places:
                     yield queued
             call.timings.got_slot()
+            call.is_waiting = False
             fitted = await self.fit(job)
+            place.fitted(len(fitted.prompt), is_whole=not fitted.dropped_messages)
             for choice in range(job.choices):
                 said = sum(end.completion_tokens for end in ends)
                 async with aclosing(self._reply(job, fitted, choice)) as events:
                     async for event, tokens in events:
                         if tokens:
                             call.timings.got_token()
+                            place.said(tokens)
                             call.produced(prompt_tokens=len(fitted.prompt), completion_tokens=said + tokens)
                         if isinstance(event, Ended):
+                            place.ended(tokens, is_cut=event.finished.reason == "length")
                             ends.append(event.finished)
                         yield event
         call.timings.finished = total(ends)
@@ -189,6 +196,17 @@ async def _break_silence(
 def _reserve(job: Job) -> int:
     """Say how many tokens of the context the reply would like to have, for the fitting."""
     return job.reply_tokens if job.reply_tokens > 0 else job.context_tokens // OPEN_ENDED_SHARE
+
+
+def _size(job: Job) -> Size:
+    """Say what is known of a job before its prompt is fitted."""
+    return Size(
+        prompt_bytes=sum(len(message.content.encode()) for message in job.messages),
+        context_tokens=job.context_tokens,
+        reply_tokens=job.reply_tokens if job.reply_tokens > 0 else job.context_tokens,
+        choices=job.choices,
+        is_endless=job.sampling.ignore_eos or job.reply_tokens == UNTIL_CONTEXT_IS_FULL,
+    )
 
 
 def _bounded(job: Job, prompt_tokens: int) -> SamplingOptions:

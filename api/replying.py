@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from api import keys
 from api.calls import dialect_of
 from api.errors import from_exception
-from api.job import Choice, Done, Ended, Event, Piece, ToolCall, Whole
+from api.job import Choice, Done, Ended, Event, Piece, Queued, ToolCall, Whole
 from generation.engine import Finished, TokenLogprob
 
 READER_SECONDS = 60.0
@@ -139,3 +139,9 @@ def server_sent(body: BaseModel, *, event: str | None = None, exclude: set[str] 
 def comment(text: str) -> bytes:
     """Render a comment of server-sent events: readers skip it, and the connection is not silent."""
     return f": {text}\n\n".encode()
+
+
+def waiting(queued: Queued) -> bytes:
+    """Render a place in line as a comment of server-sent events."""
+    about = "" if queued.wait_seconds is None else f", about {queued.wait_seconds} s"
+    return comment(f"waiting in line, place {queued.position}{about}")

@@ -41,6 +41,7 @@ class HttpService:
             context_tokens=model.context_tokens,
             slots=settings.parallel,
             max_waiting=settings.max_queue,
+            tenant_slots=settings.tenant_slots,
             max_body_bytes=settings.max_body,
             system_prompt=settings.system_prompt,
             uncensored_system_prompt=settings.uncensored_system_prompt,

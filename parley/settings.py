@@ -89,7 +89,16 @@ class Settings(BaseSettings):
         "PARLEY_DAILY_CALLS", 1000, "calls per day of a new API token and of a Discord server", ge=0, le=2**31 - 1
     )
     reset_zone: str = _named("PARLEY_RESET_ZONE", "Europe/London", "IANA zone whose midnight starts the day")
-    max_queue: int = _named("PARLEY_MAX_QUEUE", 64, "waiting requests before 503", ge=0)
+    max_queue: int = _named(
+        "PARLEY_MAX_QUEUE", 64, "waiting requests before 503; one tenant may take up three quarters of it", ge=0
+    )
+    tenant_slots: int | None = _named(
+        "PARLEY_TENANT_SLOTS",
+        None,
+        "slots that one API token or Discord server may hold while others ask, too; default: all but one",
+        ge=1,
+        le=256,
+    )
     max_body: Annotated[ByteSize, Field(ge=1024)] = _named("PARLEY_MAX_BODY", ByteSize(2**20), "largest request body")
     system_prompt: str = _named("PARLEY_SYSTEM_PROMPT", DEFAULT_SYSTEM_PROMPT, "default persona", max_length=8_000)
     uncensored_system_prompt: str | None = _named(

@@ -139,25 +139,11 @@ async def test_a_caller_that_hangs_up_frees_the_slot_and_pays_what_was_made(
         await asyncio.gather(asking, return_exceptions=True)
         await eventually(lambda: queue.running == 0, within_seconds=1)
         await eventually(lambda: not allowance.open, within_seconds=1)
+        await allowance.drain()
         recorded = await service.ledger.usage(service.token.tenant_id)
         assert recorded.used_today == 1
         assert recorded.prompt_tokens > 0
         assert 5 < recorded.completion_tokens < 4000
-
-
-async def test_a_caller_that_leaves_the_queue_pays_no_tokens(demo_engine: Engine, tmp_path: Path) -> None:
-    async with running_service(demo_engine, tmp_path, slots=1) as service:
-        queue, allowance = service.app[keys.PIPELINE].queue, service.app[keys.ALLOWANCE]
-        first = asyncio.create_task(service.post("/ai/chat", ENDLESS))
-        await eventually(lambda: queue.running == 1, within_seconds=20)
-        second = asyncio.create_task(service.post("/ai/chat", HELLO))
-        await eventually(lambda: queue.waiting == 1, within_seconds=20)
-        second.cancel()
-        await eventually(lambda: queue.waiting == 0 and len(allowance.open) == 1, within_seconds=5)
-        assert (await service.ledger.usage(service.token.tenant_id)).completion_tokens == 0
-        first.cancel()
-        await asyncio.gather(first, second, return_exceptions=True)
-        await eventually(lambda: not allowance.open, within_seconds=5)
 
 
 async def test_callers_that_hang_up_at_any_moment_leave_no_call_open(service: Service) -> None:

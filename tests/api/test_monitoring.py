@@ -33,7 +33,7 @@ def engine(demo_engine: Engine) -> ScriptedEngine:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def service(engine: ScriptedEngine, tmp_path: Path) -> AsyncIterator[Service]:
-    async with running_service(engine, tmp_path, slots=1, max_waiting=4, daily_calls=5) as service:
+    async with running_service(engine, tmp_path, slots=1, max_waiting=8, daily_calls=7) as service:
         yield service
 
 
@@ -72,9 +72,9 @@ async def test_whoever_ran_into_a_limit_is_counted_by_the_limit(
     service: Service, engine: ScriptedEngine, tmp_path: Path
 ) -> None:
     engine.may_go_on.clear()
-    running = [asyncio.ensure_future(service.ask("Hello!")) for _ in range(5)]
+    running = [asyncio.ensure_future(service.ask("Hello!")) for _ in range(7)]
     queue = service.app[keys.PIPELINE].queue
-    await eventually(lambda: queue.waiting == 4, within_seconds=20)
+    await eventually(lambda: queue.waiting == 6, within_seconds=20)
     assert (await service.post("/ai/chat", {"messages": [{"role": "user", "content": "Hello!"}]}))[0] == 429
     engine.may_go_on.set()
     await asyncio.gather(*running)
@@ -112,11 +112,11 @@ async def test_the_dashboard_and_the_alerts_ask_for_metrics_that_there_are(servi
 async def test_readiness_degrades_before_it_fails(service: Service, engine: ScriptedEngine) -> None:
     assert (await service.get("/readyz", headers={}))[:2] == (200, {"status": "ok", "reason": ""})
     engine.may_go_on.clear()
-    waiting = [asyncio.ensure_future(service.ask("Hello!")) for _ in range(4)]
+    waiting = [asyncio.ensure_future(service.ask("Hello!")) for _ in range(7)]
     queue = service.app[keys.PIPELINE].queue
-    await eventually(lambda: queue.waiting >= 4 * FULL_SHARE, within_seconds=20)
+    await eventually(lambda: queue.waiting >= 8 * FULL_SHARE, within_seconds=20)
     status, body, _ = await service.get("/readyz", headers={})
-    assert (status, body) == (200, {"status": "degraded", "reason": "3 of 4 places in the queue are taken"})
+    assert (status, body) == (200, {"status": "degraded", "reason": "6 of 8 places in the queue are taken"})
     engine.may_go_on.set()
     await asyncio.gather(*waiting)
     assert (await service.get("/readyz", headers={}))[1]["status"] == "ok"

@@ -63,6 +63,23 @@ async def test_a_stream_that_waits_is_kept_alive_with_empty_lines_of_the_reply(
     assert (await first).done
 
 
+async def test_a_stream_that_waits_tells_its_place_in_a_field_that_clients_skip(
+    client: AsyncClient, service: Service, engine: ScriptedEngine
+) -> None:
+    engine.may_go_on.clear()
+    first = asyncio.ensure_future(chat(client))
+    await eventually(lambda: engine.asked > 0, within_seconds=20)
+    body = {"model": MODEL_NAME, "prompt": "Hello!"}
+    async with service.session.post(f"{service.url}/api/generate", json=body, headers=service.headers) as response:
+        told = json.loads(await response.content.readline())
+        engine.may_go_on.set()
+        rest = [json.loads(line) async for line in response.content]
+    assert told["queue"] == {"position": 1, "wait_seconds": None}
+    assert set(told) == {"model", "created_at", "response", "done", "queue"}
+    assert all("queue" not in each for each in rest)
+    await first
+
+
 async def test_a_call_comes_with_its_arguments_as_an_object(client: AsyncClient, engine: ScriptedEngine) -> None:
     engine.says = ["<tool_call>", '{"name": "weather", "arg', 'uments": {"place": "Rome"}}', "</tool_call>"]
     reply = await chat(client, tools=[WEATHER])

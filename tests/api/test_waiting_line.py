@@ -12,6 +12,7 @@ import pytest
 
 from api import keys, pipeline
 from generation.engine import Engine
+from tests.api.scripted_engine import ScriptedEngine
 from tests.service import Service, running_service
 from tests.waiting import eventually
 
@@ -99,18 +100,45 @@ async def test_a_whole_reply_waits_in_silence(demo_engine: Engine, tmp_path: Pat
         assert (status, reply["usage"]["completion_tokens"]) == (200, 2)
 
 
-async def test_who_hangs_up_while_waiting_leaves_the_line_at_once_and_has_used_a_call(
-    demo_engine: Engine, tmp_path: Path
+@asynccontextmanager
+async def held_up(engine: Engine, folder: Path) -> AsyncIterator[Service]:
+    """Run a service whose only slot is held for the whole block, by one call."""
+    scripted = ScriptedEngine(engine)
+    scripted.may_go_on.clear()
+    async with running_service(scripted, folder, slots=1) as service:
+        holding = asyncio.create_task(service.post("/ai/chat", HELLO))
+        await eventually(lambda: service.app[keys.PIPELINE].queue.running == 1, within_seconds=20)
+        yield service
+        holding.cancel()
+        await asyncio.gather(holding, return_exceptions=True)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_who_hangs_up_while_waiting_leaves_the_line_at_once_and_pays_nothing(
+    demo_engine: Engine, tmp_path: Path, *, stream: bool
 ) -> None:
-    async with running_service(demo_engine, tmp_path, slots=1) as service, asking(service, ENDLESS) as running:
-        await read(running)
+    async with held_up(demo_engine, tmp_path) as service:
+        queue, allowance = service.app[keys.PIPELINE].queue, service.app[keys.ALLOWANCE]
+        waiting = asyncio.create_task(service.post("/ai/chat", {**HELLO, "stream": stream}))
+        await eventually(lambda: queue.waiting == 1, within_seconds=20)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        await eventually(lambda: queue.waiting == 0, within_seconds=1)
+        await eventually(lambda: len(allowance.open) == 1, within_seconds=20)
+        await allowance.drain()
+        recorded = await service.ledger.usage(service.token.tenant_id)
+        assert (recorded.used_today, recorded.prompt_tokens, recorded.completion_tokens) == (1, 0, 0)
+
+
+async def test_who_is_told_a_place_and_hangs_up_gets_the_call_back(demo_engine: Engine, tmp_path: Path) -> None:
+    async with held_up(demo_engine, tmp_path) as service:
         queue, allowance = service.app[keys.PIPELINE].queue, service.app[keys.ALLOWANCE]
         async with asking(service, HELLO) as waiting:
-            await read(waiting)
-            assert queue.waiting == 1
-        await eventually(lambda: queue.waiting == 0 and len(allowance.open) == 1, within_seconds=1)
-        recorded = await service.ledger.usage(service.token.tenant_id)
-        assert (recorded.used_today, recorded.prompt_tokens, recorded.completion_tokens) == (2, 0, 0)
+            assert (await read(waiting))["queue"]["position"] == 1
+        await eventually(lambda: queue.waiting == 0, within_seconds=1)
+        await eventually(lambda: len(allowance.open) == 1, within_seconds=20)
+        await allowance.drain()
+        assert await service.calls_used() == 1
 
 
 async def test_an_error_after_a_place_was_told_is_the_last_line(demo_engine: Engine, tmp_path: Path) -> None:

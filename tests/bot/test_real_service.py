@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from api import keys
+from api.expectations import Size
 from bot.buttons import STOP
 from bot.config import BotConfig, BotStores
 from bot.runner import run_bot
@@ -108,7 +109,8 @@ async def test_a_stop_frees_the_slot_within_a_second(demo_engine: Engine, tmp_pa
 async def test_a_stop_in_the_services_line_leaves_it(demo_engine: Engine, tmp_path: Path) -> None:
     async with _scene(demo_engine, tmp_path, {}, slots=1) as scene:
         server, channel, queue = scene.server, scene.channel, scene.service.app[keys.PIPELINE].queue
-        with queue.place():
+        size = Size(prompt_bytes=1, context_tokens=64, reply_tokens=1)
+        with queue.place(tenant_id="other", person_id=None, size=size):
             await server.user_says(channel, scene.ada, "Hello", mentions_bot=True)
             assert await server.posted(channel) == ["1st in line"]
             assert queue.waiting == 1

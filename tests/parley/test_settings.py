@@ -47,10 +47,11 @@ ADDED_NAMES = [
     "PARLEY_PERSON_CALLS",
     "PARLEY_PRIVATE_WEBHOOKS",
     "PARLEY_REPLY_MESSAGES",
+    "PARLEY_TENANT_SLOTS",
     "PARLEY_TOKENS_PER_SERVER",
     "PARLEY_UNCENSORED_SYSTEM_PROMPT",
 ]
-"""What Discord at its best needs beside the contract, and the two that section 8 of it leaves unnamed."""
+"""What Discord at its best and a fair queue need beside the contract, and two that its section 8 leaves unnamed."""
 
 
 @pytest.fixture(autouse=True)
