@@ -81,7 +81,8 @@ class Allowance:
             await self._finish(self._close_failed(call, error))
             raise
         else:
-            await self._finish(self._keep(call))
+            if not call.is_closed:
+                await self._finish(self._keep(call))
         finally:
             self.open.discard(call)
 

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
+_TAIL_BYTES = 4096
+"""More than a stream's last line has."""
+
 
 @dataclass(slots=True)
 class Measured:
@@ -127,6 +130,46 @@ async def open_loop(port: int, request: bytes, *, connections: int, per_second: 
     measured.wall_seconds = perf_counter() - started
     _close(lines)
     return measured
+
+
+@dataclass(slots=True)
+class Streamed:
+    """A streamed reply: when it was asked for, when its first and its last bytes came, and its last line."""
+
+    asked: float
+    first: float = 0.0
+    ended: float = 0.0
+    last: Mapping[str, Any] = field(default_factory=dict)
+
+
+class _Stream(asyncio.Protocol):
+    """Takes in a reply until the server closes the connection, and looks at its last line only."""
+
+    def __init__(self, streamed: Streamed) -> None:
+        self._streamed = streamed
+        self._tail = b""
+        self.ended: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
+
+    def data_received(self, data: bytes) -> None:
+        self._streamed.first = self._streamed.first or perf_counter()
+        self._tail = (self._tail + data)[-_TAIL_BYTES:]
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._streamed.ended = perf_counter()
+        lines = [line for line in self._tail.splitlines() if line.startswith(b"{")]
+        self._streamed.last = json.loads(lines[-1])
+        self.ended.set_result(error)
+
+
+async def stream(port: int, request: bytes) -> Streamed:
+    """Ask once, over a connection of its own, and take in the streamed reply."""
+    streamed = Streamed(perf_counter())
+    closing = request.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
+    loop = asyncio.get_running_loop()
+    transport, reply = await loop.create_connection(lambda: _Stream(streamed), "127.0.0.1", port)
+    transport.write(closing)
+    await reply.ended
+    return streamed
 
 
 def _close(lines: Sequence[Connection]) -> None:

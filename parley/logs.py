@@ -11,6 +11,8 @@ QUIET_LOGGERS = {"discord": logging.WARNING, "aiosqlite": logging.WARNING, "alem
 
 def configure_logging(*, level: int = logging.INFO) -> None:
     """Send the log of this process to standard error, one line a record."""
+    # What the format does not show need not be found out (https://docs.python.org/3/howto/logging.html#optimization).
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging.basicConfig(level=level, format=FORMAT, stream=sys.stderr, force=True)
     for name, quiet_level in QUIET_LOGGERS.items():
         logging.getLogger(name).setLevel(quiet_level)
