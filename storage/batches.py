@@ -9,9 +9,10 @@ but the database.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -38,10 +39,12 @@ class _Outcome:
     error: Exception | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Asked:
     work: Work[Any]
     done: asyncio.Future[Any]
+    """Told the outcome. Another one takes its place when the caller's cancellation has ended it."""
+    is_ended: bool = False
 
 
 class Batches:
@@ -66,9 +69,13 @@ class Batches:
         if self._running is None:
             self._running = loop.create_task(self._run())
         try:
-            value: T = await asyncio.shield(asked.done)
+            value: T = await asked.done
         except asyncio.CancelledError:
-            await self._see_out(asked)
+            if asked in self._waiting:
+                self._waiting.remove(asked)
+            elif not asked.is_ended:
+                asked.done = loop.create_future()
+                await _see_out(asked.done)
             raise
         return value
 
@@ -77,27 +84,13 @@ class Batches:
         self._engine.dispose()
         self._thread.shutdown()
 
-    async def _see_out(self, asked: _Asked) -> None:
-        if asked in self._waiting:
-            self._waiting.remove(asked)
-            return
-        while not asked.done.done():
-            try:
-                await asyncio.wait({asked.done})
-            except asyncio.CancelledError:
-                continue
-        if not asked.done.cancelled() and (failure := asked.done.exception()) is not None:
-            logger.warning("a database step failed after its caller was cancelled: %s", type(failure).__name__)
-
     async def _run(self) -> None:
         try:
             while self._waiting:
                 await self._run_one()
         finally:
             self._running = None
-            # Only a loop that is shut down ends this early.
-            for asked in self._waiting:
-                asked.done.cancel()
+            _abandon(self._waiting)
             self._waiting.clear()
 
     async def _run_one(self) -> None:
@@ -112,7 +105,12 @@ class Batches:
     async def _carry_out(self, batch: Sequence[_Asked]) -> None:
         works = [asked.work for asked in batch]
         loop = asyncio.get_running_loop()
-        _tell(batch, await loop.run_in_executor(self._thread, execute_together, self._engine, works))
+        try:
+            outcomes = await loop.run_in_executor(self._thread, execute_together, self._engine, works)
+        except asyncio.CancelledError:
+            _abandon(batch)
+            raise
+        _tell(batch, outcomes)
 
     def _take(self) -> Sequence[_Asked]:
         return [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_TOGETHER))]
@@ -131,9 +129,33 @@ def execute_together(engine: Engine, works: Sequence[Work[Any]]) -> list[_Outcom
         return [_Outcome(error=error)] * len(works)
 
 
+async def _see_out(done: asyncio.Future[Any]) -> None:
+    while not done.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait({done})
+    if not done.cancelled():
+        _note_failure(done.exception())
+
+
 def _tell(batch: Sequence[_Asked], outcomes: Sequence[_Outcome]) -> None:
     for asked, outcome in zip(batch, outcomes, strict=True):
-        if outcome.error is None:
+        asked.is_ended = True
+        if asked.done.done():
+            # Its caller was cancelled in this very moment.
+            _note_failure(outcome.error)
+        elif outcome.error is None:
             asked.done.set_result(outcome.value)
         else:
             asked.done.set_exception(outcome.error)
+
+
+def _abandon(batch: Iterable[_Asked]) -> None:
+    """Leave callers without an outcome: only a loop that is being shut down does that."""
+    for asked in batch:
+        asked.is_ended = True
+        asked.done.cancel()
+
+
+def _note_failure(error: BaseException | None) -> None:
+    if error is not None:
+        logger.warning("a database step failed after its caller was cancelled: %s", type(error).__name__)

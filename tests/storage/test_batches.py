@@ -1,6 +1,7 @@
 """Work of many callers done together: exact for each, whatever becomes of the others."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -9,6 +10,7 @@ from sqlalchemy import Connection, event, insert, select, text
 from storage.database import Database
 from storage.errors import StorageError
 from storage.schema import notes
+from tests.waiting import eventually
 
 Put = Callable[[Connection], str]
 
@@ -100,3 +102,67 @@ async def test_every_batch_connection_is_set_up(database: Database) -> None:
 
     assert await database.look(look_up) == expected
     assert await database.change(look_up) == expected
+
+
+async def test_a_caller_that_leaves_while_its_batch_runs_is_let_go_when_it_has_ended(database: Database) -> None:
+    entered, may_end = threading.Event(), threading.Event()
+
+    def put_slowly(connection: Connection) -> str:
+        entered.set()
+        may_end.wait(timeout=30)
+        return put("a")(connection)
+
+    task = asyncio.create_task(database.change(put_slowly))
+    await eventually(entered.is_set, within_seconds=30)
+    for _ in range(3):
+        task.cancel()
+        await asyncio.sleep(0)
+    assert not task.done()
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await keys(database) == {"a"}
+
+
+async def test_what_fails_after_its_caller_left_is_logged_without_its_words(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    entered, may_end = threading.Event(), threading.Event()
+
+    def fail_slowly(connection: Connection) -> None:
+        entered.set()
+        may_end.wait(timeout=30)
+        raise LookupError("private words")
+
+    task = asyncio.create_task(database.change(fail_slowly))
+    await eventually(entered.is_set, within_seconds=30)
+    task.cancel()
+    await asyncio.sleep(0)
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert "LookupError" in caplog.text
+    assert "private words" not in caplog.text
+
+
+def test_a_loop_that_is_shut_down_while_a_batch_runs_ends(url: str) -> None:
+    async def leave_halfway() -> None:
+        database = await Database.open(url)
+        entered = threading.Event()
+
+        def put_slowly(connection: Connection) -> str:
+            entered.set()
+            return put("a")(connection)
+
+        tasks = [asyncio.create_task(database.change(work)) for work in (put_slowly, put("b"))]
+        await eventually(entered.is_set, within_seconds=30)
+        tasks.append(asyncio.create_task(database.change(put("c"))))
+        await asyncio.sleep(0)
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        async with asyncio.timeout(60):
+            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        assert {type(outcome) for outcome in outcomes} <= {asyncio.CancelledError, str}
+        await database.close()
+
+    asyncio.run(leave_halfway())
