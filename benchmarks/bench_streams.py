@@ -32,10 +32,10 @@ from parley.demo_model import DEMO_NAME, demo_path
 from tests.generation.tiny_model import TinyModel, write_tiny_model
 from tests.service import Service, running_service
 
-ROUNDS = 7
+ROUNDS = 5
 STREAMS = 8
 THREADS = 2
-CONTEXT = 192
+CONTEXT = 128
 LAG_STEP_SECONDS = 0.005
 
 RANDOM_MODEL = TinyModel(width=640, heads=10, feed_forward=1792, layers=11, quantized=True)

@@ -21,6 +21,7 @@ from benchmarks.instant_engine import InstantEngine
 from generation.engine import Engine
 from generation.launch import LlamaCppConfig
 from generation.llama_cpp import LlamaCppEngine
+from parley.collector import spare_what_stays
 from parley.demo_model import DEMO_NAME, demo_path
 from parley.logs import configure_logging
 from tests.service import running_service
@@ -82,6 +83,7 @@ async def _serve(engine_name: str) -> None:
                     service_pid=os.getpid(),
                     engine_pid=getattr(engine, "child_pid", None),
                 )
+                spare_what_stays()
                 print(json.dumps(asdict(ready)), flush=True)
                 await asyncio.to_thread(sys.stdin.buffer.read)
     finally:
