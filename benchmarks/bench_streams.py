@@ -182,11 +182,15 @@ def main() -> None:
     """Run, print the table, end in JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--only", choices=("random", "demo"), help="measure one of the two models")
+    options = parser.parse_args()
+    rounds, only = options.rounds, options.only
     with tempfile.TemporaryDirectory() as folder:
         random_model = write_tiny_model(Path(folder) / "random.gguf", RANDOM_MODEL)
         models = {"random weights, 56 M": random_model, "demo model, 3 M": demo_path()}
-        figures = {name: asyncio.run(measure(path, rounds)) for name, path in models.items()}
+        figures = {
+            name: asyncio.run(measure(path, rounds)) for name, path in models.items() if name.startswith(only or "")
+        }
     table = Table("", *figures, title=f"Median of {rounds}, {STREAMS} slots, {THREADS} threads")
     for key in next(iter(figures.values())):
         table.add_row(key.replace("_", " "), *(f"{found[key]:,.2f}" for found in figures.values()))
