@@ -7,7 +7,7 @@ WORKERS ?= --numprocesses logical --maxprocesses 4 --dist loadfile
 NODE_MODULES := tests/javascript/node_modules
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .DEFAULT_GOAL := help
-.PHONY: help run test test-litellm fuzz lint types format words bench demo-model demo-adapter clean
+.PHONY: help run test test-litellm fuzz lint types format words bench native demo-model demo-adapter clean
 
 help:
 	@echo "make run         start Parley (installs what it needs the first time)"
@@ -15,6 +15,7 @@ help:
 	@echo "make test-litellm  test with the litellm package, in an environment of its own"
 	@echo "make fuzz        try the API for half an hour with data made from its OpenAPI document"
 	@echo "make bench       run the benchmarks"
+	@echo "make native      build llama.cpp for this very processor, which is faster (needs cmake and a C++ compiler)"
 	@echo "make format      format the source"
 	@echo "make words       bring the translations' catalogues up to date"
 	@echo "make demo-model  train the bundled demo model again"
@@ -55,6 +56,9 @@ bench: $(VENV)/.installed-test
 	@for script in benchmarks/bench_*.py; do \
 		echo "== $$script"; $(BIN)/python -m "benchmarks.$$(basename "$$script" .py)" || exit 1; \
 	done
+
+native: $(VENV)/.installed
+	@$(BIN)/python -m parley.native_build
 
 demo-model: $(VENV)/.installed-demo-model
 	$(BIN)/python -m models.make

@@ -88,7 +88,10 @@ class Allowance:
             await self._finish(self._leave(call, self._close_failed(call, error)))
             raise
         else:
-            await self._finish(self._leave(call, self._keep(call)))
+            if call.is_closed:
+                self.open.discard(call)
+            else:
+                await self._finish(self._leave(call, self._keep(call)))
 
     async def _leave(self, call: Call, closing: Coroutine[None, None, None]) -> None:
         """Make a call's last move. It is open until then, also when its caller hangs up meanwhile."""

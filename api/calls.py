@@ -16,8 +16,10 @@ from api.dialect import Dialect
 
 
 def dialect_of(request: web.Request) -> Dialect:
-    """Find the dialect a request is in."""
-    return request.app[keys.DIALECTS].of(request)
+    """Find the dialect a request is in, and remember it: it is asked for several times."""
+    if keys.DIALECT not in request:
+        request[keys.DIALECT] = request.app[keys.DIALECTS].of(request)
+    return request[keys.DIALECT]
 
 
 @asynccontextmanager

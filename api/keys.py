@@ -8,7 +8,7 @@ from aiohttp import web
 from api.allowance import Allowance, Call
 from api.auth import Authenticator
 from api.config import ApiConfig
-from api.dialect import Dialects
+from api.dialect import Dialect, Dialects
 from api.draining import Draining
 from api.metrics import Metrics
 from api.pipeline import Pipeline
@@ -50,6 +50,7 @@ DOCUMENT: web.AppKey[dict[str, Any]] = web.AppKey("document")
 STARTED_AT = web.AppKey("started_at", int)
 
 REQUEST_ID = web.RequestKey("request_id", str)
+DIALECT: web.RequestKey[Dialect] = web.RequestKey("dialect")
 RATE = web.RequestKey("rate", RateState)
 """What the rate-limit headers of this reply say; a route that charges nothing sets it."""
 CALL = web.RequestKey("call", Call)

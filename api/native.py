@@ -5,7 +5,6 @@ anything another dialect would need too.
 """
 
 import secrets
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -93,7 +92,7 @@ def _to_job(request: web.Request, asked: ChatRequest) -> tuple[Job, list[str]]:
     if isinstance(asked.format, dict):
         check_schema(asked.format)
     config = request.app[keys.CONFIG]
-    sampling = replace(to_sampling(asked), adapter=config.models.find_adapter(asked.model))
+    sampling = sampling_from(asked, asked.format, adapter=config.models.find_adapter(asked.model))
     check_abilities(sampling, config.abilities)
     limit = config.context_tokens
     warnings = []
@@ -113,7 +112,7 @@ def to_sampling(asked: ChatRequest) -> SamplingOptions:
     return sampling_from(asked, asked.format)
 
 
-def sampling_from(asked: SamplingFields, form: Format | None) -> SamplingOptions:
+def sampling_from(asked: SamplingFields, form: Format | None, *, adapter: str | None = None) -> SamplingOptions:
     """Translate the contract's options to the engine's, drawing a seed where none is given; `form` is its `format`."""
     return SamplingOptions(
         temperature=asked.temperature,
@@ -133,6 +132,7 @@ def sampling_from(asked: SamplingFields, form: Format | None) -> SamplingOptions
         max_tokens=1,
         stop=tuple(asked.stop or ()),
         json_schema={"type": "object"} if form == "json" else form,
+        adapter=adapter,
     )
 
 

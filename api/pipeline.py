@@ -13,6 +13,7 @@ from time import monotonic_ns
 from typing import TypeVar
 
 from api.allowance import Allowance, Call
+from api.deadline import Deadline
 from api.errors import timed_out
 from api.expectations import Size
 from api.job import UNTIL_CONTEXT_IS_FULL, Done, Ended, Event, Job, OnOverflow, Piece, Queued, total
@@ -99,21 +100,17 @@ class Pipeline:
 
         Raises the 503 of a full queue, the 504 of the deadline, and the errors of `generation.errors`.
         """
-        started_ns = monotonic_ns()
-        loop = asyncio.get_running_loop()
-        ends_at = loop.time() + self._deadline_seconds
-        steps = self._steps(job, call, started_ns)
+        steps = self._steps(job, call, monotonic_ns())
         async with aclosing(steps):
-            while True:
-                try:
-                    # Per step: a timeout must not stay armed while the reader of this generator works.
-                    async with asyncio.timeout_at(ends_at):
-                        event = await anext(steps)
-                except TimeoutError:
-                    raise timed_out(self._deadline_seconds) from None
-                except StopAsyncIteration:
-                    return
-                yield event
+            with Deadline(self._deadline_seconds) as deadline:
+                while True:
+                    try:
+                        event = await deadline.step(steps)
+                    except TimeoutError:
+                        raise timed_out(self._deadline_seconds) from None
+                    except StopAsyncIteration:
+                        return
+                    yield event
 
     async def _steps(self, job: Job, call: Call, started_ns: int) -> AsyncGenerator[Event, None]:
         ends: list[Finished] = []
@@ -151,8 +148,7 @@ class Pipeline:
         self, job: Job, fitted: FittedPrompt, choice: int
     ) -> AsyncGenerator[tuple[Piece | Ended, int], None]:
         """Produce one choice: its events, each with the tokens it has cost so far."""
-        options = _bounded(job, len(fitted.prompt))
-        options = replace(options, seed=derive_seed(options.seed, choice))
+        options = _bounded(job, len(fitted.prompt), choice)
         reader = CallReader(job.tools)
         reply = self._engine.generate(fitted.prompt, options)
         async with aclosing(_break_silence(reply)) as events:
@@ -185,9 +181,10 @@ async def _break_silence(
         try:
             while not (await asyncio.wait([first], timeout=SILENCE_SECONDS))[0]:
                 yield NOTHING_YET
-        finally:
+        except BaseException:
             first.cancel()
             await asyncio.gather(first, return_exceptions=True)
+            raise
         yield first.result()
         async for event in events:
             yield event
@@ -209,12 +206,13 @@ def _size(job: Job) -> Size:
     )
 
 
-def _bounded(job: Job, prompt_tokens: int) -> SamplingOptions:
-    """Bound the reply by what the prompt leaves of the context."""
+def _bounded(job: Job, prompt_tokens: int, choice: int) -> SamplingOptions:
+    """Bound the reply by what the prompt leaves of the context; each choice has a seed of its own."""
     room = max(1, job.context_tokens - prompt_tokens)
     wanted = job.reply_tokens if job.reply_tokens > 0 else room
     return replace(
         job.sampling,
+        seed=derive_seed(job.sampling.seed, choice),
         max_tokens=min(wanted, room),
         ignore_eos=job.sampling.ignore_eos or job.reply_tokens == UNTIL_CONTEXT_IS_FULL,
         shown_tokens=() if job.tools is None else SHOWN_TOKENS,

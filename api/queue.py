@@ -88,6 +88,8 @@ class Place:
 
     async def turn(self, *, within_seconds: float) -> bool:
         """Wait so long for the slot, and say whether it is held; may be asked again and again."""
+        if self._is_called.is_set():
+            return True
         try:
             async with asyncio.timeout(within_seconds):
                 await self._is_called.wait()

@@ -21,6 +21,9 @@ from generation.engine import Finished, TokenLogprob
 
 READER_SECONDS = 60.0
 
+UNHELD_BYTES = 16_384
+"""So much an empty connection takes at once; asyncio lets a writer wait from 64 KiB on."""
+
 NDJSON = "application/x-ndjson"
 SSE = "text/event-stream"
 
@@ -112,6 +115,11 @@ async def _stream(request: web.Request, events: AsyncGenerator[Event, None], ren
 async def _send(request: web.Request, response: web.StreamResponse, data: bytes) -> None:
     """Send some bytes; a reader that takes none for a minute counts as gone, for others wait for the slot."""
     if not data:
+        return
+    transport = request.transport
+    if transport is not None and len(data) <= UNHELD_BYTES and not transport.get_write_buffer_size():
+        # The reader has taken everything so far: this cannot wait, and a timeout would cost more than the rest.
+        await response.write(data)
         return
     try:
         async with asyncio.timeout(READER_SECONDS):

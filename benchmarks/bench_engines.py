@@ -2,7 +2,7 @@
 
 Prints a table and ends in one line of JSON. The engines take turns within one run, so a machine that changes its speed
 changes it for both; the ratios are the result, the absolute figures are only this machine's. `--model PATH` takes
-another GGUF of llama's architecture than the bundled one.
+another GGUF of llama's architecture than the bundled one. What `make native` has built takes part where it is there.
 """
 
 import argparse
@@ -10,7 +10,7 @@ import asyncio
 import json
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 
@@ -23,6 +23,7 @@ from generation.launch import LlamaCppConfig
 from generation.llama_cpp import LlamaCppEngine
 from generation.served_engine import ServedEngine
 from parley.demo_model import demo_path
+from parley.native import find_native_server
 
 ROUNDS = 5
 STREAMS = 8
@@ -97,6 +98,8 @@ async def measure(model: Path) -> dict[str, dict[str, float]]:
         "llama.cpp": LlamaCppEngine(config),
         "ctransformers": CTransformersEngine(config),
     }
+    if (server := find_native_server()) is not None:
+        engines["make native"] = LlamaCppEngine(replace(config, server_binary=server, is_server_native=True))
     rounds: dict[str, list[dict[str, float]]] = {name: [] for name in engines}
     try:
         for engine in engines.values():
@@ -119,10 +122,12 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=demo_path())
     model = parser.parse_args().model
     figures = asyncio.run(measure(model))
-    table = Table("", *figures, "ratio", title=f"{model.name}, {THREADS} threads, median of {ROUNDS}")
+    first, *others = figures
+    ratios = [f"{first} to {other}" for other in others]
+    table = Table("", *figures, *ratios, title=f"{model.name}, {THREADS} threads, median of {ROUNDS}")
     for key, words in ROWS.items():
-        ours, theirs = (figures[name][key] for name in figures)
-        table.add_row(words, f"{ours:,.0f}", f"{theirs:,.0f}", f"{ours / theirs:.2f}")
+        ours, *theirs = (figures[name][key] for name in figures)
+        table.add_row(words, *(f"{each:,.0f}" for each in (ours, *theirs)), *(f"{ours / each:.2f}" for each in theirs))
     Console().print(table)
     print(json.dumps({"benchmark": "engines", "model": model.name, **figures}))
 

@@ -7,7 +7,7 @@ Owns: the connection, the private key, the event stream, and turning every way a
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -61,11 +61,25 @@ class EngineClient:
 
         Raises `EngineRefusedError` for an error reply and for an error event.
         """
-        async with self._request("POST", path, body) as response, aclosing(_events(response.content)) as events:
-            async for event in events:
-                if "error" in event:
-                    raise _refusal(event, 500)
-                yield event
+        async with aclosing(self.stream_together(path, body)) as arrivals:
+            async for events in arrivals:
+                for event in events:
+                    yield event
+
+    async def stream_together(
+        self, path: str, body: Mapping[str, Any]
+    ) -> AsyncGenerator[Sequence[dict[str, Any]], None]:
+        """Do the same, with the events that have arrived meanwhile in one list, so that a slow reader has less to do.
+
+        No list is empty.
+        """
+        async with self._request("POST", path, body) as response, aclosing(_events(response.content)) as arrivals:
+            async for events in arrivals:
+                failed_at = next((at for at, event in enumerate(events) if "error" in event), None)
+                if said := events[:failed_at]:
+                    yield said
+                if failed_at is not None:
+                    raise _refusal(events[failed_at], 500)
 
     async def _whole(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
         async with self._request(method, path, body) as response:
@@ -112,23 +126,26 @@ def _parsed(data: bytes | bytearray) -> object:
     return document
 
 
-async def _events(content: aiohttp.StreamReader) -> AsyncGenerator[dict[str, Any], None]:
+async def _events(content: aiohttp.StreamReader) -> AsyncGenerator[list[dict[str, Any]], None]:
     """Parse server-sent events, of which llama.cpp uses only `data:` lines (and comments to keep a connection alive).
 
     https://html.spec.whatwg.org/multipage/server-sent-events.html
     """
-    pending = bytearray()
+    pending = b""
     async for chunk in content.iter_any():
         pending += chunk
         if len(pending) > _MOST_EVENT_BYTES:
             raise ValueError("an event without end")
-        *lines, rest = pending.split(b"\n")
-        pending = rest
-        for line in lines:
-            field, _, value = line.rstrip(b"\r").partition(b":")
-            if field == b"error":
-                yield {"error": _parsed(value)}
-            elif field == b"data" and value.strip() != b"[DONE]":
-                event = json.loads(value)
-                if isinstance(event, dict):
-                    yield event
+        *lines, pending = pending.split(b"\n")
+        if events := [event for line in lines if line and (event := _event(line)) is not None]:
+            yield events
+
+
+def _event(line: bytes) -> dict[str, Any] | None:
+    field, _, value = line.rstrip(b"\r").partition(b":")
+    if field == b"error":
+        return {"error": _parsed(value)}
+    if field != b"data" or value.strip() == b"[DONE]":
+        return None
+    event = json.loads(value.decode())
+    return event if isinstance(event, dict) else None

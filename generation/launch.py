@@ -51,9 +51,13 @@ class LocalConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LlamaCppConfig(LocalConfig):
-    """With a llama-server of the operator's own, where there is one."""
+    """With a llama-server to run in place of the package, where there is one.
+
+    `is_server_native` says that it was built for this machine's processor: it computes on that, and on no GPU.
+    """
 
     server_binary: Path | None = None
+    is_server_native: bool = False
 
 
 def usable_context(config: LocalConfig, header: GgufHeader) -> int:
@@ -93,6 +97,8 @@ def fetch_available_bytes(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
 def plan_child(config: LlamaCppConfig, header: GgufHeader, *, socket_path: Path, api_key: str) -> ChildSettings:
     """Say what the child shall do."""
     threads = choose_threads(header.parameters, config.threads)
+    # A binary of the operator's own may compute on a GPU, where small batches only cost.
+    is_on_processor = config.server_binary is None or config.is_server_native
     return ChildSettings(
         model_path=str(config.model_path.absolute()),
         socket_path=str(socket_path),
@@ -100,12 +106,11 @@ def plan_child(config: LlamaCppConfig, header: GgufHeader, *, socket_path: Path,
         context_tokens=usable_context(config, header),
         slots=config.slots,
         threads=threads,
-        # A binary of the operator's own may compute on a GPU, where small batches only cost.
-        batch_tokens=choose_batch_tokens(header.parameters, threads) if config.server_binary is None else 0,
+        batch_tokens=choose_batch_tokens(header.parameters, threads) if is_on_processor else 0,
         # The server's cache of conversations forgets which adapter computed them, and would hand one's to another:
         # https://github.com/ggml-org/llama.cpp/issues/26207
         cache_mib=0 if config.adapters else choose_cache_mib(int(psutil.virtual_memory().total)),
-        server_binary=None if config.server_binary is None else str(config.server_binary),
+        server_binary=None if config.server_binary is None else str(config.server_binary.absolute()),
         adapter_paths=[str(adapter.path.absolute()) for adapter in config.adapters],
     )
 

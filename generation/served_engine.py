@@ -189,16 +189,26 @@ async def stream_reply(
     `alternatives` are `SamplingOptions.logprobs`.
     """
     said = io.StringIO()
-    async with aclosing(client.stream("/completion", body)) as events:
-        async for event in events:
-            if event.get("content") or event.get("completion_probabilities"):
-                said.write(event["content"])
-                yield Piece(event["content"], event["tokens_predicted"], read_logprobs(event, alternatives or 0))
-            if event.get("stop"):
-                if "json_schema" in body and event["stop_type"] == "eos":
+    async with aclosing(client.stream_together("/completion", body)) as arrivals:
+        async for events in arrivals:
+            saying = [event for event in events if event.get("content") or event.get("completion_probabilities")]
+            # What has arrived together goes on together, but a reply is seen to begin and to grow.
+            parts = [saying] if said.tell() else [saying[:1], saying[1:]]
+            for part in filter(None, parts):
+                piece = _join(part, alternatives or 0)
+                said.write(piece.text)
+                yield piece
+            end = next((event for event in events if event.get("stop")), None)
+            if end is not None:
+                if "json_schema" in body and end["stop_type"] == "eos":
                     require_json(said.getvalue())
-                yield _finished(event, probed)
+                yield _finished(end, probed)
                 return
+
+
+def _join(events: Sequence[Mapping[str, Any]], alternatives: int) -> Piece:
+    logprobs = tuple(entry for event in events for entry in read_logprobs(event, alternatives))
+    return Piece("".join(event["content"] for event in events), events[-1]["tokens_predicted"], logprobs)
 
 
 def read_logprobs(event: Mapping[str, Any], count: int) -> tuple[TokenLogprob, ...]:

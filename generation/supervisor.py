@@ -103,6 +103,8 @@ class Supervisor:
 
     async def wait_until_ready(self, timeout_seconds: float) -> None:
         """Return when ready; raises `EngineUnavailableError` after the timeout or when stopped."""
+        if self.status.state is EngineState.READY:
+            return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds), self._changed:
                 await self._changed.wait_for(

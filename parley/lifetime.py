@@ -18,6 +18,7 @@ from rich.console import Console
 from bot.config import BotConfig, BotStores
 from bot.errors import DiscordLoginError
 from bot.runner import run_bot
+from parley.collector import spare_what_stays
 from parley.failure import FailureError
 from parley.http_service import DRAIN_SECONDS, HttpService
 from parley.model_file import choose_model, create_engine
@@ -114,6 +115,7 @@ async def _serve(settings: Settings, stop: Stop, *, console: Console, with_bot: 
             first_token=await _first_token(stores, settings),
         )
         print_panel(console, facts)
+        spare_what_stays()
         await stop.requested.wait()
         logger.info("stopping; running replies may take up to %d s", DRAIN_SECONDS)
         # Together: a reply of the bot's is a request of the service's, and both have the same time to finish.

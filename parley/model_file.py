@@ -16,6 +16,7 @@ from generation.llama_cpp import LlamaCppEngine
 from generation.served_engine import ServedEngine
 from parley.demo_model import DEMO_NAME, demo_path
 from parley.lora import read_adapters
+from parley.native import find_native_server
 from parley.settings import MODEL_DEMO, Settings
 
 HUB_PREFIX = "hf:"
@@ -62,6 +63,9 @@ def choose_model(settings: Settings) -> ChosenModel:
     name = DEMO_NAME if is_demo else path.stem
     if settings.llama_server is not None and not os.access(settings.llama_server, os.X_OK):
         raise ModelError(f"PARLEY_LLAMA_SERVER: {settings.llama_server} is no program; set a llama-server's path")
+    native_server = None
+    if settings.llama_server is None and settings.engine == "llama.cpp":
+        native_server = find_native_server()
     config = LlamaCppConfig(
         model_path=path,
         model_name=name,
@@ -69,7 +73,8 @@ def choose_model(settings: Settings) -> ChosenModel:
         slots=settings.parallel,
         threads=settings.threads or os.cpu_count() or 1,
         adapters=read_adapters(settings.lora),
-        server_binary=settings.llama_server,
+        server_binary=settings.llama_server or native_server,
+        is_server_native=native_server is not None,
     )
     header = read_gguf_header(path)
     check_adapters(config.adapters, header, model_name=name)

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage import sqlite
+from storage.batches import Batches, Work
 from storage.errors import DatabaseBusyError, StorageError
 from storage.instance_lock import InstanceLock
 from storage.migrating import migrate
@@ -35,16 +36,19 @@ _OPEN_RETRY_SECONDS = 0.02
 class Database:
     """An open SQLite database. Made by `open`; ended by `close`."""
 
-    def __init__(
-        self, path: Path, *, reader: AsyncEngine, writer: AsyncEngine, instance_lock: InstanceLock | None
-    ) -> None:
+    def __init__(self, path: Path, *, busy_timeout_seconds: float, instance_lock: InstanceLock | None) -> None:
         self.path = path
-        self._reader = reader
-        self._writer = writer
         self._instance_lock = instance_lock
         self._reading_turns = asyncio.Semaphore(READERS)
         self._writing_turn = asyncio.Lock()
         self._is_closing = False
+        timeout = busy_timeout_seconds
+        self._reader = sqlite.create_reader(path, connections=READERS, busy_timeout_seconds=timeout)
+        self._writer = sqlite.create_writer(path, busy_timeout_seconds=timeout)
+        batch_reader = sqlite.create_batch_reader(path, busy_timeout_seconds=timeout)
+        batch_writer = sqlite.create_batch_writer(path, busy_timeout_seconds=timeout)
+        self._looks = Batches(batch_reader, turn=lambda: self._turn(self._reading_turns))
+        self._changes = Batches(batch_writer, turn=lambda: self._turn(self._writing_turn))
 
     @classmethod
     async def open(
@@ -56,12 +60,8 @@ class Database:
         Several processes may open at once. Raises `StorageError`, one line that says what to do.
         """
         path = sqlite.parse_path(url)
-        database = cls(
-            path,
-            reader=sqlite.create_reader(path, connections=READERS, busy_timeout_seconds=busy_timeout_seconds),
-            writer=sqlite.create_writer(path, busy_timeout_seconds=busy_timeout_seconds),
-            instance_lock=_claim_file(path, sole_service=sole_service),
-        )
+        lock = _claim_file(path, sole_service=sole_service)
+        database = cls(path, busy_timeout_seconds=busy_timeout_seconds, instance_lock=lock)
         try:
             await database._migrate(timeout_seconds=busy_timeout_seconds)
         except BaseException:
@@ -75,10 +75,8 @@ class Database:
 
         Raises `StorageError` after `close`, and in place of any database error inside the block.
         """
-        async with self._reading_turns:
-            self._check_open()
-            async with self._transaction(self._reader) as connection:
-                yield connection
+        async with self._turn(self._reading_turns), self._transaction(self._reader) as connection:
+            yield connection
 
     @asynccontextmanager
     async def writing(self) -> AsyncGenerator[LentConnection]:
@@ -87,10 +85,26 @@ class Database:
         Callers wait for their turn. A caller cancelled inside leaves nothing behind; one cancelled during the commit
         may have committed. Not to be nested. Raises `StorageError` as `reading` does.
         """
-        async with self._writing_turn:
-            self._check_open()
-            async with self._transaction(self._writer) as connection:
-                yield connection
+        async with self._turn(self._writing_turn), self._transaction(self._writer) as connection:
+            yield connection
+
+    async def look(self, work: Work[T]) -> T:
+        """Do a short piece of reading, together with whoever else asks: one trip to a thread serves many callers.
+
+        Raises `StorageError` as `reading` does.
+        """
+        with self._explained():
+            return await self._looks.do(work)
+
+    async def change(self, work: Work[T]) -> T:
+        """Do a short piece of writing, in one transaction with whatever else is asked meanwhile.
+
+        What fails for one caller does not fail for the others; a cancelled one leaves all of it behind or nothing.
+        What is refused is better returned than raised, which costs the others a second try. Raises `StorageError` as
+        `reading` does.
+        """
+        with self._explained():
+            return await self._changes.do(work)
 
     async def checkpoint(self) -> bool:
         """Move the write-ahead log into the file and empty it, so that deleted words are in neither.
@@ -98,8 +112,7 @@ class Database:
         False when others were in the way and the log could not be emptied; raises `StorageError`. Copies of words that
         SQLite moved within the file before they were deleted need `compact` first.
         """
-        async with self._writing_turn:
-            self._check_open()
+        async with self._turn(self._writing_turn):
             with self._explained():
                 return await run_to_the_end(self._outside_transaction(sqlite.truncate_log))
 
@@ -109,8 +122,7 @@ class Database:
         Writers wait meanwhile, about 8 ms per megabyte on two cores; readers do not. Takes the file's size again on
         the disk. The old pages leave the file with the next `checkpoint`. Raises `StorageError`.
         """
-        async with self._writing_turn:
-            self._check_open()
+        async with self._turn(self._writing_turn):
             with self._explained():
                 await run_to_the_end(self._outside_transaction(sqlite.rewrite))
 
@@ -125,6 +137,8 @@ class Database:
                 await turns.enter_async_context(self._reading_turns)
             # Readers first: the last connection that closes folds the log into the file, and only a writer can.
             await self._reader.dispose()
+            await asyncio.to_thread(self._looks.dispose)
+            await asyncio.to_thread(self._changes.dispose)
             await self._writer.dispose()
             if self._instance_lock is not None:
                 self._instance_lock.release()
@@ -162,9 +176,12 @@ class Database:
         finally:
             await _close(connection)
 
-    def _check_open(self) -> None:
-        if self._is_closing:
-            raise StorageError(f"database {self.path} is closed")
+    @asynccontextmanager
+    async def _turn(self, turns: asyncio.Lock | asyncio.Semaphore) -> AsyncGenerator[None]:
+        async with turns:
+            if self._is_closing:
+                raise StorageError(f"database {self.path} is closed")
+            yield
 
     @contextmanager
     def _explained(self) -> Generator[None]:

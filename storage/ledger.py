@@ -7,19 +7,64 @@ open until it is settled, kept or given back; calls that a crash left open are g
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, Subquery, and_, case, func, select, update
+from sqlalchemy import BigInteger, Connection, Executable, Subquery, and_, bindparam, case, func, select, update
 
 from storage.clock import Clock
 from storage.database import Database
 from storage.days import DayZone
 from storage.errors import AllowanceUsedError
 from storage.schema import api_tokens, daily_usage
-from storage.uninterrupted import LentConnection
-from storage.upserts import insert_or_update
+from storage.upserts import insert_or_update_on
 
 # How many days with calls a usage report reaches back.
 REPORTED_DAYS = 30
+
+# The statements of every call are made once: SQLAlchemy takes longer to build one than SQLite to run it.
+_usage = daily_usage.c
+_same_day = and_(_usage.tenant_id == bindparam("tenant"), _usage.day == bindparam("on"))
+
+# One less, but never below none: a restart may have reclaimed the call meanwhile.
+_one_less_open = case((_usage.open_calls > 0, _usage.open_calls - 1), else_=0)
+
+_USED = select(_usage.calls).where(_same_day)
+_SETTLE = (
+    update(daily_usage)
+    .where(_same_day)
+    .values(
+        open_calls=_one_less_open,
+        prompt_tokens=_usage.prompt_tokens + bindparam("prompt", type_=BigInteger),
+        completion_tokens=_usage.completion_tokens + bindparam("completion", type_=BigInteger),
+    )
+)
+_SPEND = (
+    update(api_tokens)
+    .where(api_tokens.c.id == bindparam("tenant"), api_tokens.c.llm_balance.is_not(None))
+    .values(llm_balance=api_tokens.c.llm_balance - bindparam("spent", type_=BigInteger))
+    .returning(api_tokens.c.llm_balance)
+)
+_KEEP = update(daily_usage).where(_same_day).values(open_calls=_one_less_open)
+_GIVE_BACK = (
+    update(daily_usage)
+    # Given back already when a restart has reclaimed it.
+    .where(_same_day, _usage.open_calls > 0)
+    .values(calls=_usage.calls - 1, open_calls=_usage.open_calls - 1)
+)
+
+
+@cache
+def _take_call(dialect_name: str) -> Executable:
+    """Count one call up in one statement; without a row when the limit was reached."""
+    insert = insert_or_update_on(dialect_name, daily_usage).values(
+        tenant_id=bindparam("tenant"), day=bindparam("on"), calls=1, open_calls=1, prompt_tokens=0, completion_tokens=0
+    )
+    return insert.on_conflict_do_update(
+        index_elements=[_usage.tenant_id, _usage.day],
+        set_={"calls": _usage.calls + 1, "open_calls": _usage.open_calls + 1},
+        where=_usage.calls < bindparam("limit", type_=BigInteger),
+    ).returning(_usage.calls)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,12 +121,9 @@ class Ledger:
         """Take one of `limit` calls of the tenant's day; raises `AllowanceUsedError` when none is left."""
         now = self._clock.now()
         day, resets_at = self._zone.day(now), self._zone.next_reset(now)
-        async with self._database.writing() as connection:
-            # The conflict clause guards a day that has a row; the first call of a day has none to compare with.
-            used = await _take_call(connection, tenant_id, day, limit) if limit > 0 else None
-            if used is None:
-                used = await _fetch_used(connection, tenant_id, day)
-                raise AllowanceUsedError(limit=limit, used=used, resets_at=resets_at)
+        is_taken, used = await self._database.change(lambda connection: _charge(connection, tenant_id, day, limit))
+        if not is_taken:
+            raise AllowanceUsedError(limit=limit, used=used, resets_at=resets_at)
         return Charge(tenant_id=tenant_id, day=day, used=used, limit=limit, resets_at=resets_at)
 
     async def settle(self, charge: Charge, *, prompt_tokens: int, completion_tokens: int) -> int | None:
@@ -89,46 +131,29 @@ class Ledger:
 
         Returns the token's new balance, which may be below zero, or None where none is kept.
         """
-        close = (
-            update(daily_usage)
-            .where(_same_day(charge))
-            .values(
-                open_calls=_one_less_open(),
-                prompt_tokens=daily_usage.c.prompt_tokens + prompt_tokens,
-                completion_tokens=daily_usage.c.completion_tokens + completion_tokens,
-            )
-        )
-        spend = (
-            update(api_tokens)
-            .where(api_tokens.c.id == charge.tenant_id, api_tokens.c.llm_balance.is_not(None))
-            .values(llm_balance=api_tokens.c.llm_balance - (prompt_tokens + completion_tokens))
-            .returning(api_tokens.c.llm_balance)
-        )
-        async with self._database.writing() as connection:
-            await connection.execute(close)
-            balance: int | None = await connection.scalar(spend)
-        return balance
+        counts = {**_day_of(charge), "prompt": prompt_tokens, "completion": completion_tokens}
+        spent = {"tenant": charge.tenant_id, "spent": prompt_tokens + completion_tokens}
+
+        def settle(connection: Connection) -> int | None:
+            connection.execute(_SETTLE, counts)
+            balance: int | None = connection.scalar(_SPEND, spent)
+            return balance
+
+        return await self._database.change(settle)
 
     async def keep(self, charge: Charge) -> None:
         """Close a charge that failed because of the caller: the call stays used."""
-        async with self._database.writing() as connection:
-            await connection.execute(update(daily_usage).where(_same_day(charge)).values(open_calls=_one_less_open()))
+        await self._database.change(lambda connection: connection.execute(_KEEP, _day_of(charge)).close())
 
     async def give_back(self, charge: Charge) -> None:
         """Close a charge that failed because of us: the call counts as never made."""
-        async with self._database.writing() as connection:
-            await connection.execute(
-                update(daily_usage)
-                # Given back already when a restart has reclaimed it.
-                .where(_same_day(charge), daily_usage.c.open_calls > 0)
-                .values(calls=daily_usage.c.calls - 1, open_calls=daily_usage.c.open_calls - 1)
-            )
+        await self._database.change(lambda connection: connection.execute(_GIVE_BACK, _day_of(charge)).close())
 
     async def used_today(self, tenant_id: str, *, limit: int) -> Allowance:
         """Say where the tenant stands, without charging."""
         now = self._clock.now()
-        async with self._database.reading() as connection:
-            used = await _fetch_used(connection, tenant_id, self._zone.day(now))
+        day = self._zone.day(now)
+        used = await self._database.look(lambda connection: _fetch_used(connection, tenant_id, day))
         return Allowance(used=used, limit=limit, resets_at=self._zone.next_reset(now))
 
     def today(self) -> date:
@@ -179,34 +204,24 @@ class Ledger:
         return reclaimed
 
 
-async def _take_call(connection: LentConnection, tenant_id: str, day: date, limit: int) -> int | None:
-    """Count one call up in one statement; None when the limit was reached."""
-    insert = insert_or_update(connection, daily_usage).values(
-        tenant_id=tenant_id, day=day, calls=1, open_calls=1, prompt_tokens=0, completion_tokens=0
-    )
-    statement = insert.on_conflict_do_update(
-        index_elements=[daily_usage.c.tenant_id, daily_usage.c.day],
-        set_={"calls": daily_usage.c.calls + 1, "open_calls": daily_usage.c.open_calls + 1},
-        where=daily_usage.c.calls < limit,
-    ).returning(daily_usage.c.calls)
-    used: int | None = await connection.scalar(statement)
-    return used
+def _charge(connection: Connection, tenant_id: str, day: date, limit: int) -> tuple[bool, int]:
+    """Take a call where one is left; returns whether one was, and how many are used now."""
+    # The conflict clause guards a day that has a row; the first call of a day has none to compare with.
+    if limit > 0:
+        values = {"tenant": tenant_id, "on": day, "limit": limit}
+        used: int | None = connection.scalar(_take_call(connection.dialect.name), values)
+        if used is not None:
+            return True, used
+    return False, _fetch_used(connection, tenant_id, day)
 
 
-async def _fetch_used(connection: LentConnection, tenant_id: str, day: date) -> int:
-    query = select(daily_usage.c.calls).where(daily_usage.c.tenant_id == tenant_id, daily_usage.c.day == day)
-    used: int | None = await connection.scalar(query)
+def _fetch_used(connection: Connection, tenant_id: str, day: date) -> int:
+    used: int | None = connection.scalar(_USED, {"tenant": tenant_id, "on": day})
     return used or 0
 
 
-def _same_day(charge: Charge) -> ColumnElement[bool]:
-    return and_(daily_usage.c.tenant_id == charge.tenant_id, daily_usage.c.day == charge.day)
-
-
-def _one_less_open() -> ColumnElement[int]:
-    """One less, but never below none: a restart may have reclaimed the call meanwhile."""
-    open_calls = daily_usage.c.open_calls
-    return case((open_calls > 0, open_calls - 1), else_=0)
+def _day_of(charge: Charge) -> dict[str, Any]:
+    return {"tenant": charge.tenant_id, "on": charge.day}
 
 
 def _rank_days(tenant_ids: list[str]) -> Subquery:

@@ -63,6 +63,13 @@ def prepare_file(path: Path) -> None:
 def create_reader(path: Path, *, connections: int, busy_timeout_seconds: float) -> AsyncEngine:
     """Return an engine of so many connections that can only read."""
     engine = _create_engine(path, connections, busy_timeout_seconds)
+    _prepare_connections(engine.sync_engine, _READER_PRAGMAS)
+    return engine
+
+
+def create_batch_reader(path: Path, *, busy_timeout_seconds: float) -> sa.Engine:
+    """Return a synchronous engine of one connection that can only read, for a thread of its own."""
+    engine = sa.create_engine(**_engine_options("sqlite+pysqlite", path, 1, busy_timeout_seconds))
     _prepare_connections(engine, _READER_PRAGMAS)
     return engine
 
@@ -73,31 +80,45 @@ def create_writer(path: Path, *, busy_timeout_seconds: float) -> AsyncEngine:
     A transaction that starts reading and turns to writing can fail at once with "locked", whatever the timeout.
     """
     engine = _create_engine(path, 1, busy_timeout_seconds)
-    _prepare_connections(engine, _WRITER_PRAGMAS)
+    _prepare_writer(engine.sync_engine)
+    return engine
 
-    @event.listens_for(engine.sync_engine, "begin")
-    def _begin_immediate(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
+def create_batch_writer(path: Path, *, busy_timeout_seconds: float) -> sa.Engine:
+    """Return a synchronous engine of one connection with such transactions, for a thread of its own."""
+    engine = sa.create_engine(**_engine_options("sqlite+pysqlite", path, 1, busy_timeout_seconds))
+    _prepare_writer(engine)
     return engine
 
 
 def _create_engine(path: Path, connections: int, busy_timeout_seconds: float) -> AsyncEngine:
-    return create_async_engine(
-        sa.URL.create("sqlite+aiosqlite", database=str(path)),
-        # isolation_level None: the driver never opens a transaction by itself.
-        connect_args={"timeout": busy_timeout_seconds, "isolation_level": None},
-        pool_size=connections,
-        max_overflow=0,
+    return create_async_engine(**_engine_options("sqlite+aiosqlite", path, connections, busy_timeout_seconds))
+
+
+def _engine_options(driver: str, path: Path, connections: int, busy_timeout_seconds: float) -> dict[str, Any]:
+    return {
+        "url": sa.URL.create(driver, database=str(path)),
+        # isolation_level None: the driver never opens a transaction by itself. Threads may hand a connection on.
+        "connect_args": {"timeout": busy_timeout_seconds, "isolation_level": None, "check_same_thread": False},
+        "pool_size": connections,
+        "max_overflow": 0,
         # `Database` ends every transaction itself, and a reader outside one has nothing to roll back.
-        pool_reset_on_return=None,
+        "pool_reset_on_return": None,
         # What people wrote must not reach a log through an exception.
-        hide_parameters=True,
-    )
+        "hide_parameters": True,
+    }
 
 
-def _prepare_connections(engine: AsyncEngine, pragmas: tuple[str, ...]) -> None:
-    @event.listens_for(engine.sync_engine, "connect", insert=True)
+def _prepare_writer(engine: sa.Engine) -> None:
+    _prepare_connections(engine, _WRITER_PRAGMAS)
+
+    @event.listens_for(engine, "begin")
+    def _begin_immediate(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _prepare_connections(engine: sa.Engine, pragmas: tuple[str, ...]) -> None:
+    @event.listens_for(engine, "connect", insert=True)
     def _set_pragmas(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
         try:
             cursor = connection.cursor()

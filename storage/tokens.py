@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
-from sqlalchemy import ColumnElement, Row, Update, and_, func, insert, literal, or_, select, true, update
+from sqlalchemy import ColumnElement, Row, Update, and_, bindparam, func, insert, literal, or_, select, true, update
 
 from storage.chunks import in_chunks
 from storage.clock import Clock
@@ -33,6 +33,13 @@ from storage.uninterrupted import LentConnection
 SECRET_PREFIX = "parley_"  # noqa: S105 - the recognisable start of every secret, not one
 _SECRET_BYTES = 32
 _SECRET_PATTERN = re.compile(re.escape(SECRET_PREFIX) + r"[A-Za-z0-9_-]{32,128}")
+
+# Looked up with every call, so it is made once.
+_FIND = (
+    select(api_tokens, token_secrets.c.ends_at)
+    .join(token_secrets, token_secrets.c.token_id == api_tokens.c.id)
+    .where(token_secrets.c.digest == bindparam("digest"))
+)
 
 # Read aloud and typed by people: no letters that look like digits. 12 of 31 make 59 bits.
 _ID_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -145,13 +152,8 @@ class TokenStore:
         """
         if not _SECRET_PATTERN.fullmatch(secret):
             raise TokenUnknownError
-        query = (
-            select(api_tokens, token_secrets.c.ends_at)
-            .join(token_secrets, token_secrets.c.token_id == api_tokens.c.id)
-            .where(token_secrets.c.digest == digest(secret))
-        )
-        async with self._database.reading() as connection:
-            row = (await connection.execute(query)).one_or_none()
+        presented = {"digest": digest(secret)}
+        row = await self._database.look(lambda connection: connection.execute(_FIND, presented).one_or_none())
         if row is None:
             raise TokenUnknownError
         token, now = _token(row), self._clock.now()

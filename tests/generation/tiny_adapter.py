@@ -6,7 +6,7 @@ from pathlib import Path
 import gguf
 import numpy as np
 
-from tests.generation.tiny_model import _WIDTH as WIDTH
+from tests.generation.tiny_model import TinyModel
 
 PARTS = ("attn_q", "attn_k", "attn_v", "attn_output")
 
@@ -20,7 +20,7 @@ class TinyAdapter:
     kind: str = "adapter"
     method: str = "lora"
     architecture: str = "llama"
-    width: int = WIDTH
+    width: int = TinyModel().width
     rank: int = 2
     up_rank: int = 2
     suffixes: tuple[str, str] = ("lora_a", "lora_b")

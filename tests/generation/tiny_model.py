@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from gguf import GGUFWriter, TokenType
+from gguf import GGMLQuantizationType, GGUFWriter, TokenType
+from gguf.quants import quantize
 
 CHAT_TEMPLATE = (
     "{{ bos_token }}"
@@ -18,12 +19,13 @@ CHAT_TEMPLATE = (
 
 CONTROL_TEXTS = ("<|system|>", "<|user|>", "<|assistant|>", "<|end|>")
 
-_WIDTH, _HEADS, _FEED_FORWARD = 32, 2, 64
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TinyModel:
-    """What to vary about the file. `control`, `user_defined` and `normal` are texts of tokens of those types."""
+    """What to vary about the file. `control`, `user_defined` and `normal` are texts of tokens of those types.
+
+    `quantized` stores the matrices in eight bits, as a model that is meant to be fast.
+    """
 
     template: str | None = CHAT_TEMPLATE
     control: Sequence[str] = CONTROL_TEXTS
@@ -33,6 +35,10 @@ class TinyModel:
     context: int = 4096
     layers: int = 1
     adds_space_prefix: bool = False
+    width: int = 32
+    heads: int = 2
+    feed_forward: int = 64
+    quantized: bool = False
 
 
 def _vocabulary(model: TinyModel) -> list[tuple[str, float, TokenType]]:
@@ -67,12 +73,12 @@ def _add_header(writer: GGUFWriter, model: TinyModel, vocabulary: list[tuple[str
     texts = [text for text, _, _ in vocabulary]
     writer.add_name("tiny")
     writer.add_context_length(model.context)
-    writer.add_embedding_length(_WIDTH)
+    writer.add_embedding_length(model.width)
     writer.add_block_count(model.layers)
-    writer.add_feed_forward_length(_FEED_FORWARD)
-    writer.add_head_count(_HEADS)
-    writer.add_head_count_kv(_HEADS)
-    writer.add_rope_dimension_count(_WIDTH // _HEADS)
+    writer.add_feed_forward_length(model.feed_forward)
+    writer.add_head_count(model.heads)
+    writer.add_head_count_kv(model.heads)
+    writer.add_rope_dimension_count(model.width // model.heads)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_tokenizer_model("llama")
     writer.add_token_list(texts)
@@ -89,18 +95,25 @@ def _add_header(writer: GGUFWriter, model: TinyModel, vocabulary: list[tuple[str
 
 def _add_tensors(writer: GGUFWriter, model: TinyModel, tokens: int) -> None:
     draw = np.random.default_rng(7)
+    spread = 0.4 * (32 / model.width) ** 0.5
 
     def add(name: str, *shape: int) -> None:
-        writer.add_tensor(name, draw.normal(0, 0.4, shape).astype(np.float32))
+        weights = draw.normal(0, spread, shape).astype(np.float32)
+        if model.quantized:
+            kind = GGMLQuantizationType.Q8_0
+            writer.add_tensor(name, quantize(weights, kind), raw_dtype=kind)
+        else:
+            writer.add_tensor(name, weights)
 
-    add("token_embd.weight", tokens, _WIDTH)
-    add("output.weight", tokens, _WIDTH)
-    writer.add_tensor("output_norm.weight", np.ones(_WIDTH, np.float32))
+    width = model.width
+    add("token_embd.weight", tokens, width)
+    add("output.weight", tokens, width)
+    writer.add_tensor("output_norm.weight", np.ones(width, np.float32))
     for layer in range(model.layers):
-        writer.add_tensor(f"blk.{layer}.attn_norm.weight", np.ones(_WIDTH, np.float32))
-        writer.add_tensor(f"blk.{layer}.ffn_norm.weight", np.ones(_WIDTH, np.float32))
+        writer.add_tensor(f"blk.{layer}.attn_norm.weight", np.ones(width, np.float32))
+        writer.add_tensor(f"blk.{layer}.ffn_norm.weight", np.ones(width, np.float32))
         for part in ("attn_q", "attn_k", "attn_v", "attn_output"):
-            add(f"blk.{layer}.{part}.weight", _WIDTH, _WIDTH)
-        add(f"blk.{layer}.ffn_gate.weight", _FEED_FORWARD, _WIDTH)
-        add(f"blk.{layer}.ffn_up.weight", _FEED_FORWARD, _WIDTH)
-        add(f"blk.{layer}.ffn_down.weight", _WIDTH, _FEED_FORWARD)
+            add(f"blk.{layer}.{part}.weight", width, width)
+        add(f"blk.{layer}.ffn_gate.weight", model.feed_forward, width)
+        add(f"blk.{layer}.ffn_up.weight", model.feed_forward, width)
+        add(f"blk.{layer}.ffn_down.weight", width, model.feed_forward)

@@ -61,14 +61,17 @@ async def test_instants_keep_their_microseconds_and_come_back_in_utc(store: Toke
     assert stored.utcoffset() == timedelta(0)
 
 
+WELL_FORMED = "parley_" + "Az09-_" * 7 + "x"
+
+
 @pytest.mark.parametrize(
     "secret",
     [
         "",
         "parley_",
-        generate_secret(),
-        generate_secret() + "\n",
-        "\n" + generate_secret(),
+        WELL_FORMED,
+        WELL_FORMED + "\n",
+        "\n" + WELL_FORMED,
         "parley_" + "\0" * 43,
         "parley_" + "é" * 43,
         "parley_\ud800" + "a" * 43,

@@ -1,0 +1,182 @@
+"""Which threads, batches and speculation suit llama.cpp's server: the choices behind docs/decisions/0023-speed.md.
+
+One server for each choice, all on the same model; they take turns within one run. Speed is measured with a model of
+random weights, speculation with the bundled model on its held-out dialogues, for it lives on what people really say.
+Prints two tables and ends in one line of JSON; a figure is a median, beside its ratio to the first choice.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import statistics
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.bench_streams import RANDOM_MODEL
+from benchmarks.tried_server import Tried
+from generation.client import EngineClient
+from generation.errors import EngineUnavailableError
+from models.heldout import PATH as DIALOGUES
+from parley.demo_model import demo_path
+from tests.generation.tiny_model import write_tiny_model
+
+ROUNDS = 5
+PROMPT_TOKENS = 256
+REPLY_TOKENS = 48
+DIALOGUES_TRIED = 40
+
+SETTINGS: Mapping[str, Tried] = {
+    "2 threads, batch 512": Tried(),
+    "1 thread": Tried(threads=1, batch_threads=1),
+    "2 threads, 1 for prompts": Tried(batch_threads=1),
+    "batch 64": Tried(batch=64, micro_batch=64),
+    "batch 128": Tried(batch=128, micro_batch=128),
+    "batch 2048, micro-batch 512": Tried(batch=2048),
+    "batch 512, micro-batch 128": Tried(micro_batch=128),
+    "no continuous batching": Tried(continuous=False),
+}
+SPECULATION: Mapping[str, Tried] = {
+    "none": Tried(threads=1, batch_threads=1),
+    **{
+        name: Tried(threads=1, batch_threads=1, speculation=name)
+        for name in ("ngram_simple", "ngram_map_k", "ngram_mod", "ngram_cache")
+    },
+}
+
+
+@asynccontextmanager
+async def serving(choices: Mapping[str, Tried], model: Path) -> AsyncIterator[dict[str, EngineClient]]:
+    """Run a server for each choice."""
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        clients = {}
+        for number, (name, tried) in enumerate(choices.items()):
+            socket_path = folder / f"{number}.sock"
+            argument = tried.to_argument(str(model), str(socket_path))
+            child = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "benchmarks.tried_server", argument),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.DEVNULL,
+                env={**os.environ, "GOMP_SPINCOUNT": "1000"},
+            )
+            stack.push_async_callback(_end, child)
+            clients[name] = EngineClient(socket_path, "")
+            stack.push_async_callback(clients[name].close)
+        for client in clients.values():
+            await _wait_for(client)
+        yield clients
+
+
+async def _end(child: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        child.kill()
+    await child.wait()
+
+
+async def _wait_for(client: EngineClient) -> None:
+    async with asyncio.timeout(120):
+        while True:
+            with contextlib.suppress(EngineUnavailableError):
+                await client.get("/health")
+                return
+            await asyncio.sleep(0.05)
+
+
+async def complete(client: EngineClient, prompt: Sequence[int], **options: Any) -> tuple[float, float, int]:
+    """Take a reply: when its first token came and when it ended, seconds on one clock, and its tokens."""
+    body = {"prompt": list(prompt), "stream": True, "cache_prompt": True, "temperature": 0.8, **options}
+    first, tokens = 0.0, 0
+    async with aclosing(client.stream("/completion", body)) as events:
+        async for event in events:
+            first = first or perf_counter()
+            tokens = event["tokens_predicted"]
+    return first, perf_counter(), tokens
+
+
+def new_prompt(number: int) -> list[int]:
+    """Make a prompt that shares no beginning with another, so that none is cached."""
+    return [1, *(7 + (number * 7919 + at * (number + 3)) % 300 for at in range(PROMPT_TOKENS - 1))]
+
+
+async def measure_speed(client: EngineClient, number: int) -> dict[str, float]:
+    """Measure prompt and decode speed with 1, 4 and 8 streams, tokens per second."""
+    figures: dict[str, float] = {}
+    options = {"n_predict": REPLY_TOKENS, "ignore_eos": True}
+    for streams in (1, 4, 8):
+        started = perf_counter()
+        prompts = [new_prompt(number * 100 + streams * 10 + at) for at in range(streams)]
+        replies = await asyncio.gather(*(complete(client, prompt, **options) for prompt in prompts))
+        firsts, ends, tokens = zip(*replies, strict=True)
+        if streams == 1:
+            figures["prompt"] = PROMPT_TOKENS / (firsts[0] - started)
+        # From when all are at it: prompts that wait for each other are no decoding.
+        figures[f"decode {streams}"] = sum(tokens) / (max(ends) - min(firsts))
+    return figures
+
+
+async def measure_talk(client: EngineClient, dialogues: Sequence[Sequence[Mapping[str, str]]]) -> dict[str, float]:
+    """Have the last replies of real dialogues written; tokens per second over all of them."""
+    seconds, tokens = 0.0, 0
+    for messages in dialogues:
+        prompt = (await client.post("/apply-template", {"messages": messages}))["prompt"]
+        ids = (await client.post("/tokenize", {"content": prompt, "parse_special": True}))["tokens"]
+        first, ended, count = await complete(client, ids, n_predict=REPLY_TOKENS, temperature=0.0, ignore_eos=True)
+        seconds, tokens = seconds + ended - first, tokens + count
+    return {"decode": tokens / seconds}
+
+
+async def measure(model: Path, rounds: int) -> dict[str, dict[str, dict[str, float]]]:
+    """Let the choices take turns; gives medians and ratios to the first choice."""
+    async with serving(SETTINGS, model) as clients:
+        speed = [
+            {name: await measure_speed(client, number) for name, client in clients.items()} for number in range(rounds)
+        ]
+    dialogues = [json.loads(line)["messages"] for line in DIALOGUES.read_text("utf-8").splitlines()[:DIALOGUES_TRIED]]
+    async with serving(SPECULATION, demo_path()) as clients:
+        talk = [
+            {name: await measure_talk(client, dialogues) for name, client in clients.items()} for _ in range(rounds)
+        ]
+    return {"settings": summarise(speed), "speculation": summarise(talk)}
+
+
+def summarise(rounds: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, float]]:
+    """Give each choice's medians, and the median of its ratios to the first choice within one round."""
+    names = list(rounds[0])
+    found: dict[str, dict[str, float]] = {}
+    for name in names:
+        found[name] = {}
+        for key in rounds[0][name]:
+            found[name][key] = round(statistics.median(each[name][key] for each in rounds), 1)
+            ratio = statistics.median(each[name][key] / each[names[0]][key] for each in rounds)
+            found[name][f"{key} ratio"] = round(ratio, 2)
+    return found
+
+
+def main() -> None:
+    """Run, print the tables, end in JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    rounds = parser.parse_args().rounds
+    with tempfile.TemporaryDirectory() as folder:
+        figures = asyncio.run(measure(write_tiny_model(Path(folder) / "random.gguf", RANDOM_MODEL), rounds))
+    for title, choices in figures.items():
+        table = Table(title, *next(iter(choices.values())), title=f"tokens/s, median of {rounds}")
+        for name, found in choices.items():
+            table.add_row(name, *(f"{figure:,.2f}" for figure in found.values()))
+        Console().print(table)
+    print(json.dumps({"benchmark": "settings", **figures}))
+
+
+if __name__ == "__main__":
+    main()

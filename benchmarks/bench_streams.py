@@ -1,0 +1,202 @@
+"""How close `POST /ai/chat` comes to the engine's own speed: one stream, eight together, the first token, loop lag.
+
+The same prompts go to the engine itself and through HTTP, in turns within one run, for a model of random weights that
+takes the processor's time as a real one does, and for the tiny bundled one, where the service's own work shows most.
+The ctransformers engine answers the same eight callers. Prints a table and ends in one line of JSON; the ratios are the
+result, the absolute figures are only this machine's.
+"""
+
+import argparse
+import asyncio
+import json
+import statistics
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import perf_counter
+
+from rich.console import Console
+from rich.table import Table
+
+from api.contract import ChatMessage, ChatRequest
+from api.native import to_sampling
+from benchmarks.load import request_bytes, stream
+from generation.ctransformers_engine import CTransformersEngine
+from generation.engine import Message
+from generation.launch import LlamaCppConfig
+from generation.llama_cpp import LlamaCppEngine
+from generation.served_engine import ServedEngine
+from parley.demo_model import DEMO_NAME, demo_path
+from tests.generation.tiny_model import TinyModel, write_tiny_model
+from tests.service import Service, running_service
+
+ROUNDS = 5
+STREAMS = 8
+THREADS = 2
+CONTEXT = 128
+LAG_STEP_SECONDS = 0.005
+
+RANDOM_MODEL = TinyModel(width=640, heads=10, feed_forward=1792, layers=11, quantized=True)
+"""56 million parameters."""
+
+OPTIONS = {"temperature": 1.0, "top_k": 40, "top_p": 1.0, "num_predict": -2, "num_ctx": CONTEXT}
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """When a reply was asked for, began and ended, seconds on one clock, and how many tokens it had."""
+
+    asked: float
+    first: float
+    ended: float
+    tokens: int
+
+
+Ask = Callable[[str], Awaitable[Reply]]
+
+
+def straight(engine: ServedEngine) -> Ask:
+    """Ask the engine itself, for as many tokens as the context holds."""
+
+    async def ask(question: str) -> Reply:
+        asked = perf_counter()
+        prompt = await engine.encode_chat([Message("user", question)])
+        request = ChatRequest(messages=[ChatMessage(role="user", content=question)], temperature=1, top_k=40, top_p=1)
+        options = replace(to_sampling(request), max_tokens=CONTEXT - len(prompt), ignore_eos=True)
+        first, tokens = 0.0, 0
+        async with aclosing(engine.generate(prompt, options)) as events:
+            async for event in events:
+                first = first or perf_counter()
+                tokens = event.completion_tokens
+        return Reply(asked, first, perf_counter(), tokens)
+
+    return ask
+
+
+def through_http(service: Service) -> Ask:
+    """Ask over HTTP, streaming, for the same."""
+    port = int(service.url.rpartition(":")[2])
+
+    async def ask(question: str) -> Reply:
+        body = {"messages": [{"role": "user", "content": question}], "stream": True, **OPTIONS}
+        streamed = await stream(port, request_bytes("/ai/chat", service.secret, body))
+        return Reply(streamed.asked, streamed.first, streamed.ended, streamed.last["eval_count"])
+
+    return ask
+
+
+async def measure_one(ask: Ask, question: str) -> dict[str, float]:
+    """Take one reply: milliseconds to its first token, tokens per second after it."""
+    reply = await ask(question)
+    return {
+        "first_ms": (reply.first - reply.asked) * 1000,
+        "per_second": (reply.tokens - 1) / (reply.ended - reply.first),
+    }
+
+
+async def measure_eight(ask: Ask, question: str) -> float:
+    """Take eight replies together: tokens per second of all, from the first token to the last."""
+    replies = await asyncio.gather(*(ask(f"{question} And {at}?") for at in range(STREAMS)))
+    seconds = max(reply.ended for reply in replies) - min(reply.first for reply in replies)
+    return sum(reply.tokens for reply in replies) / seconds
+
+
+async def watch_lag(lags: list[float]) -> None:
+    """Note by how many milliseconds the event loop is late, again and again."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + LAG_STEP_SECONDS
+        await asyncio.sleep(LAG_STEP_SECONDS)
+        lags.append((loop.time() - due) * 1000)
+
+
+@asynccontextmanager
+async def running(model: Path) -> AsyncIterator[tuple[LlamaCppEngine, CTransformersEngine, Service]]:
+    """Run both engines, and the service on the first."""
+    config = LlamaCppConfig(
+        model_path=model, model_name=DEMO_NAME, context_tokens=CONTEXT, slots=STREAMS, threads=THREADS
+    )
+    engine, other = LlamaCppEngine(config), CTransformersEngine(config)
+    try:
+        await engine.start()
+        await other.start()
+        with tempfile.TemporaryDirectory() as folder:
+            async with running_service(
+                engine, Path(folder), daily_calls=10**6, context_tokens=CONTEXT, slots=STREAMS
+            ) as service:
+                yield engine, other, service
+    finally:
+        await other.close()
+        await engine.close()
+
+
+async def measure(model: Path, rounds: int) -> dict[str, float]:
+    """Take turns and give the medians and their ratios."""
+    found: dict[str, list[float]] = {}
+    lags: list[float] = []
+
+    def note(name: str, figure: float) -> None:
+        found.setdefault(name, []).append(figure)
+
+    async with running(model) as (engine, other, service):
+        ways = {"engine": straight(engine), "http": through_http(service)}
+        for number in range(rounds + 1):
+            if number == 1:
+                # The first round warms up.
+                found.clear()
+                lags.clear()
+            # Whoever comes second finds what the first has warmed: they take turns in that as well.
+            order = list(ways) if number % 2 else list(ways)[::-1]
+            for name in order:
+                for key, figure in (await measure_one(ways[name], f"Tell me of {name} {number}.")).items():
+                    note(f"{name}_{key}", figure)
+            for name in order:
+                watching = asyncio.create_task(watch_lag(lags if name == "http" else []))
+                note(f"{name}_eight", await measure_eight(ways[name], f"What of {name} {number}?"))
+                watching.cancel()
+            note("ctransformers_eight", await measure_eight(straight(other), f"What of {number}?"))
+    return summarise(found, lags)
+
+
+def summarise(found: dict[str, list[float]], lags: Sequence[float]) -> dict[str, float]:
+    """Give medians; a ratio is the median of those within one round, which share what else the machine did."""
+
+    def ratio(one: str, other: str) -> float:
+        return round(statistics.median(a / b for a, b in zip(found[one], found[other], strict=True)), 3)
+
+    added = statistics.median(a - b for a, b in zip(found["http_first_ms"], found["engine_first_ms"], strict=True))
+    return {
+        **{name: round(statistics.median(figures), 2) for name, figures in found.items()},
+        "added_first_ms": round(added, 2),
+        "one_stream_ratio": ratio("http_per_second", "engine_per_second"),
+        "eight_streams_ratio": ratio("http_eight", "engine_eight"),
+        "eight_to_one": ratio("http_eight", "http_per_second"),
+        "eight_to_ctransformers": ratio("http_eight", "ctransformers_eight"),
+        "loop_lag_p99_ms": round(sorted(lags)[int(len(lags) * 0.99)], 2),
+    }
+
+
+def main() -> None:
+    """Run, print the table, end in JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--only", choices=("random", "demo"), help="measure one of the two models")
+    options = parser.parse_args()
+    rounds, only = options.rounds, options.only
+    with tempfile.TemporaryDirectory() as folder:
+        random_model = write_tiny_model(Path(folder) / "random.gguf", RANDOM_MODEL)
+        models = {"random weights, 56 M": random_model, "demo model, 3 M": demo_path()}
+        figures = {
+            name: asyncio.run(measure(path, rounds)) for name, path in models.items() if name.startswith(only or "")
+        }
+    table = Table("", *figures, title=f"Median of {rounds}, {STREAMS} slots, {THREADS} threads")
+    for key in next(iter(figures.values())):
+        table.add_row(key.replace("_", " "), *(f"{found[key]:,.2f}" for found in figures.values()))
+    Console().print(table)
+    print(json.dumps({"benchmark": "streams", **figures}))
+
+
+if __name__ == "__main__":
+    main()
