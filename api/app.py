@@ -62,7 +62,7 @@ def create_app(
         engine_wait_seconds=config.engine_wait_seconds,
         deadline_seconds=config.reply_deadline_seconds,
     )
-    app[keys.METRICS] = Metrics(engine=engine, queue=queue)
+    app[keys.METRICS] = Metrics(engine=engine, queue=queue, allowance=allowance)
     app[keys.DRAINING] = Draining()
     app[keys.DOCUMENT] = build_document(ROUTES, DIALECTS, config.public_url, config.abilities)
     app[keys.PAGE] = render_page(app[keys.DOCUMENT])

@@ -1,7 +1,10 @@
 """What Prometheus sees. Labels hold routes, statuses and states; never a token, a name or a text."""
 
+import asyncio
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from api.allowance import Allowance
 from api.queue import RequestQueue
 from generation.engine import Engine, EngineState
 
@@ -11,7 +14,7 @@ SECONDS_BUCKETS = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300
 class Metrics:
     """The metrics of one service, in a registry of its own."""
 
-    def __init__(self, *, engine: Engine, queue: RequestQueue) -> None:
+    def __init__(self, *, engine: Engine, queue: RequestQueue, allowance: Allowance) -> None:
         registry = CollectorRegistry()
         self._registry = registry
         self.requests = Counter(
@@ -33,6 +36,12 @@ class Metrics:
         )
         _gauge(registry, "parley_engine_restarts", "Restarts of the engine since the start").set_function(
             lambda: engine.status.restarts
+        )
+        _gauge(registry, "parley_open_calls", "Charged calls whose end is not booked yet").set_function(
+            lambda: len(allowance.open)
+        )
+        _gauge(registry, "parley_tasks", "Tasks of the event loop; at rest always as many").set_function(
+            lambda: len(asyncio.all_tasks())
         )
 
     def exposition(self) -> bytes:

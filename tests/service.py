@@ -11,6 +11,7 @@ from aiohttp import web
 
 from api.app import create_app
 from api.config import ApiConfig
+from api.connections import Patience
 from api.runner import ServiceRunner
 from generation.abilities import LLAMA_CPP
 from generation.engine import Engine
@@ -36,6 +37,7 @@ class Service:
 
     url: str
     app: web.Application
+    runner: ServiceRunner
     session: aiohttp.ClientSession
     tokens: TokenStore
     ledger: Ledger
@@ -87,6 +89,7 @@ async def running_service(
     clock: Clock | None = None,
     zone: str = "Europe/London",
     busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS,
+    patience: Patience | None = None,
     **config: Any,
 ) -> AsyncIterator[Service]:
     """Run the service for the block, with one API token."""
@@ -115,7 +118,7 @@ async def running_service(
         signing_keys=SigningKeys(database),
         clock=clock,
     )
-    runner = ServiceRunner(app)
+    runner = ServiceRunner(app, patience=patience)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -125,6 +128,7 @@ async def running_service(
         yield Service(
             url=f"http://127.0.0.1:{runner.addresses[0][1]}",
             app=app,
+            runner=runner,
             session=session,
             tokens=tokens,
             ledger=ledger,
