@@ -23,15 +23,23 @@ async def healthz(request: web.Request) -> web.Response:  # noqa: ARG001 - every
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """Answer 200 when the model answers, else 503 with the reason."""
-    status = request.app[keys.ENGINE].status
-    if status.state is EngineState.READY and not request.app[keys.DRAINING].is_stopping:
+    """Answer 200 when the model answers and the database takes writes, else 503 with the reason."""
+    reason = await _why_not(request.app)
+    if reason is None:
         return web.json_response(text=Health(status="ok").model_dump_json())
-    reason = status.reason or f"the engine is {status.state.value}"
-    if request.app[keys.DRAINING].is_stopping:
-        reason = "the service is stopping"
     body = Health(status="unavailable", reason=reason)
     return web.json_response(text=body.model_dump_json(), status=503, headers={"Retry-After": "5"})
+
+
+async def _why_not(app: web.Application) -> str | None:
+    if app[keys.DRAINING].is_stopping:
+        return "the service is stopping"
+    status = app[keys.ENGINE].status
+    if status.state is not EngineState.READY:
+        return status.reason or f"the engine is {status.state.value}"
+    if not await app[keys.HEALTH].takes_writes():
+        return "the database takes no writes, the log says why"
+    return None
 
 
 async def metrics(request: web.Request) -> web.Response:

@@ -6,6 +6,7 @@ them), nor any question asked of them.
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -20,6 +21,8 @@ from storage.instance_lock import InstanceLock
 from storage.migrating import migrate
 from storage.uninterrupted import LentConnection, run_to_the_end
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 # Each costs one thread; reads here take well below a millisecond, so few serve many callers.
@@ -27,6 +30,10 @@ READERS = 4
 
 # How long SQLite waits for another process's write; seconds. Ours take milliseconds.
 BUSY_TIMEOUT_SECONDS = 5.0
+
+# How many times as long a writer waits for the writers before it. Behind a lock that lasts, each of them takes its own
+# timeout; whoever came last would wait for the sum.
+_TURN_TIMEOUTS = 2
 
 # Between two tries to open while another process is switching the journal; SQLite does not wait there by itself.
 _OPEN_RETRY_SECONDS = 0.02
@@ -36,9 +43,18 @@ class Database:
     """An open SQLite database. Made by `open`; ended by `close`."""
 
     def __init__(
-        self, path: Path, *, reader: AsyncEngine, writer: AsyncEngine, instance_lock: InstanceLock | None
+        self,
+        path: Path,
+        *,
+        reader: AsyncEngine,
+        writer: AsyncEngine,
+        instance_lock: InstanceLock | None,
+        busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS,
     ) -> None:
         self.path = path
+        self._turn_seconds = _TURN_TIMEOUTS * busy_timeout_seconds
+        self._trouble: StorageError | None = None
+        self._has_operator = False
         self._reader = reader
         self._writer = writer
         self._instance_lock = instance_lock
@@ -61,12 +77,15 @@ class Database:
             reader=sqlite.create_reader(path, connections=READERS, busy_timeout_seconds=busy_timeout_seconds),
             writer=sqlite.create_writer(path, busy_timeout_seconds=busy_timeout_seconds),
             instance_lock=_claim_file(path, sole_service=sole_service),
+            busy_timeout_seconds=busy_timeout_seconds,
         )
         try:
             await database._migrate(timeout_seconds=busy_timeout_seconds)
         except BaseException:
             await database.close()
             raise
+        # A command says its failure itself, and so does a start.
+        database._has_operator = sole_service
         return database
 
     @asynccontextmanager
@@ -84,13 +103,19 @@ class Database:
     async def writing(self) -> AsyncGenerator[LentConnection]:
         """Lend the one writing connection, in a transaction: committed at the end of the block, or rolled back.
 
-        Callers wait for their turn. A caller cancelled inside leaves nothing behind; one cancelled during the commit
-        may have committed. Not to be nested. Raises `StorageError` as `reading` does.
+        Callers wait for their turn, for a while. A caller cancelled inside leaves nothing behind; one cancelled during
+        the commit may have committed. Not to be nested. Raises `StorageError` as `reading` does.
         """
-        async with self._writing_turn:
+        async with self._turn():
             self._check_open()
-            async with self._transaction(self._writer) as connection:
-                yield connection
+            with self._noted():
+                async with self._transaction(self._writer) as connection:
+                    yield connection
+
+    @property
+    def takes_writes(self) -> bool:
+        """Say whether the last write was done; a full disk or another process's lock is known from its failure."""
+        return self._trouble is None
 
     async def checkpoint(self) -> bool:
         """Move the write-ahead log into the file and empty it, so that deleted words are in neither.
@@ -161,6 +186,32 @@ class Database:
             return await work(connection)
         finally:
             await _close(connection)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncGenerator[None]:
+        try:
+            async with asyncio.timeout(self._turn_seconds):
+                await self._writing_turn.acquire()
+        except TimeoutError:
+            raise DatabaseBusyError(f"database {self.path} is busy; too many wait to write to it") from None
+        try:
+            yield
+        finally:
+            self._writing_turn.release()
+
+    @contextmanager
+    def _noted(self) -> Generator[None]:
+        """Remember whether a write was done, and tell the operator of a service once when that changes."""
+        try:
+            yield
+        except StorageError as error:
+            if self._trouble is None and self._has_operator:
+                logger.error("no writes: %s", error)  # noqa: TRY400 - one line for the operator, no traceback
+            self._trouble = error
+            raise
+        if self._trouble is not None and self._has_operator:
+            logger.info("the database takes writes again")
+        self._trouble = None
 
     def _check_open(self) -> None:
         if self._is_closing:

@@ -124,6 +124,26 @@ class Ledger:
                 .values(calls=daily_usage.c.calls - 1, open_calls=daily_usage.c.open_calls - 1)
             )
 
+    async def take_back(self, charge: Charge, *, prompt_tokens: int, completion_tokens: int) -> None:
+        """Undo a settled charge whose reply was lost because of us; the numbers are those it was settled with."""
+        undo = (
+            update(daily_usage)
+            .where(_same_day(charge))
+            .values(
+                calls=daily_usage.c.calls - 1,
+                prompt_tokens=daily_usage.c.prompt_tokens - prompt_tokens,
+                completion_tokens=daily_usage.c.completion_tokens - completion_tokens,
+            )
+        )
+        refund = (
+            update(api_tokens)
+            .where(api_tokens.c.id == charge.tenant_id, api_tokens.c.llm_balance.is_not(None))
+            .values(llm_balance=api_tokens.c.llm_balance + (prompt_tokens + completion_tokens))
+        )
+        async with self._database.writing() as connection:
+            await connection.execute(undo)
+            await connection.execute(refund)
+
     async def used_today(self, tenant_id: str, *, limit: int) -> Allowance:
         """Say where the tenant stands, without charging."""
         now = self._clock.now()

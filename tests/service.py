@@ -20,6 +20,7 @@ from storage.clock import Clock, SystemClock
 from storage.conversations import Conversations
 from storage.database import BUSY_TIMEOUT_SECONDS, Database
 from storage.days import DayZone
+from storage.health import DatabaseHealth
 from storage.ledger import Ledger
 from storage.notes import Notes
 from storage.outbox import Outbox
@@ -116,6 +117,7 @@ async def running_service(
         chats=Chats(database, clock=clock),
         outbox=Outbox(database, clock=clock),
         signing_keys=SigningKeys(database),
+        health=DatabaseHealth(database, clock=clock),
         clock=clock,
     )
     runner = ServiceRunner(app, patience=patience)

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from api.webhooks.sender import Outcome, Sender
-from storage.clock import Clock
+from storage.clock import Clock, JumpWatch
 from storage.errors import StorageError
 from storage.outbox import Outbox, Webhook
 
@@ -157,9 +157,11 @@ class Deliverer:
                 await self._outbox.settle_failed(webhook, next_attempt_at=later)
 
     async def _clean(self) -> None:
+        watch = JumpWatch(self._clock)
         while True:
             try:
-                await self._outbox.delete_older(self._clock.now() - KEPT_FOR)
+                if not watch.has_jumped():
+                    await self._outbox.delete_older(self._clock.now() - KEPT_FOR)
             except StorageError as error:
                 logger.warning("old webhooks could not be deleted yet: %s", type(error).__name__)
             await asyncio.sleep(CLEANING_SECONDS)
