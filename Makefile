@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .DEFAULT_GOAL := help
-.PHONY: help run test test-litellm lint types format words bench demo-model demo-adapter clean
+.PHONY: help run test test-litellm lint types format words bench soak demo-model demo-adapter clean
 
 help:
 	@echo "make run         start Parley (installs what it needs the first time)"
 	@echo "make test        lint, types and every test"
 	@echo "make test-litellm  test with the litellm package, in an environment of its own"
 	@echo "make bench       run the benchmarks"
+	@echo "make soak        ten minutes of mixed traffic and kill -9, then compare the books"
 	@echo "make format      format the source"
 	@echo "make words       bring the translations' catalogues up to date"
 	@echo "make demo-model  train the bundled demo model again"
@@ -45,6 +46,9 @@ bench: $(VENV)/.installed-test
 	@for script in benchmarks/bench_*.py; do \
 		echo "== $$script"; $(BIN)/python -m "benchmarks.$$(basename "$$script" .py)" || exit 1; \
 	done
+
+soak: $(VENV)/.installed-test
+	@$(BIN)/python -m tests.soak
 
 demo-model: $(VENV)/.installed-demo-model
 	$(BIN)/python -m models.make
