@@ -10,6 +10,9 @@ from tests.soak.book import Book
 from tests.soak.polite import LONGEST_REPLY
 from tests.soak.world import Talk, World
 
+LEAST_PROMPT_TOKENS = 5
+"""Every prompt of the soak's has more."""
+
 
 def close_webhooks(world: World) -> None:
     """Close the calls of webhooks by what their receiver was told: a reply costs one, a failure of ours none."""
@@ -41,6 +44,27 @@ def check(book: Book, path: Path, *, tokens: Iterable[IssuedToken], talks: Itera
         _check_at_rest(book, database)
 
 
+def check_patient(book: Book, path: Path, *, tokens: Iterable[IssuedToken]) -> None:
+    """Note calls that were charged beyond those that were told, and for which no reply was made.
+
+    Killed between settling and answering, a call is charged with the tokens of its reply. One that was cut off before
+    has to be given back.
+    """
+    with closing(sqlite3.connect(path)) as database:
+        for token in tokens:
+            calls, prompt_tokens, _ = _sums(database, token)
+            account = book.account(token.token.id)
+            more_calls, more_tokens = calls - account.calls[0], prompt_tokens - account.prompt_tokens[0]
+            if more_calls * LEAST_PROMPT_TOKENS > more_tokens:
+                book.problem(f"{token.token.name}: {more_calls} calls more than were told, {more_tokens} prompt tokens")
+
+
+def _sums(database: sqlite3.Connection, token: IssuedToken) -> list[int]:
+    sums = "sum(calls), sum(prompt_tokens), sum(completion_tokens)"
+    query = f"SELECT {sums} FROM daily_usage WHERE tenant_id = ?"
+    return [value or 0 for value in database.execute(query, (token.token.id,)).fetchone()]
+
+
 def _check_whole(book: Book, database: sqlite3.Connection) -> None:
     for pragma, expected in (("integrity_check", [("ok",)]), ("foreign_key_check", [])):
         if (found := database.execute(f"PRAGMA {pragma}").fetchall()) != expected:
@@ -48,9 +72,7 @@ def _check_whole(book: Book, database: sqlite3.Connection) -> None:
 
 
 def _check_token(book: Book, database: sqlite3.Connection, token: IssuedToken) -> None:
-    sums = "sum(calls), sum(prompt_tokens), sum(completion_tokens)"
-    query = f"SELECT {sums} FROM daily_usage WHERE tenant_id = ?"
-    found = [value or 0 for value in database.execute(query, (token.token.id,)).fetchone()]
+    found = _sums(database, token)
     account = book.account(token.token.id)
     wanted = (account.calls, account.prompt_tokens, account.completion_tokens)
     for name, value, (fewest, most) in zip(("calls", "prompt tokens", "completion tokens"), found, wanted, strict=True):

@@ -30,7 +30,7 @@ MISTAKES: tuple[tuple[str, Any, int, int], ...] = (
 async def make_a_mistake(world: World, chance: random.Random) -> None:
     """Send what cannot be answered."""
     path, body, status, calls = chance.choice(MISTAKES)
-    token = world.polite(chance)
+    token = world.tokens.mistaken
     began_at = world.book.begin(token.token.id)
     answer = await send(world.session, "POST", world.house.url + path, body=body, headers=bearer(token))
     if not answer.is_sent:
@@ -41,7 +41,7 @@ async def make_a_mistake(world: World, chance: random.Random) -> None:
 
 async def come_as_nobody(world: World, chance: random.Random) -> None:
     """Ask without a token, or with one that never was: it costs nobody anything."""
-    token = world.polite(chance)
+    token = world.tokens.mistaken
     headers = chance.choice(({}, {"Authorization": "Bearer parley_" + "x" * 43}, {"Authorization": "\u00e9"}))
     began_at = world.book.begin(token.token.id)
     path = chance.choice((NATIVE, OPENAI, OLLAMA, ANTHROPIC))

@@ -61,6 +61,7 @@ async def soak(plan: Plan) -> dict[str, Any]:
             await world.house.stop()
         audit.close_webhooks(world)
         audit.check(book, world.house.database_path, tokens=world.tokens.all, talks=world.talks)
+        audit.check_patient(book, world.house.database_path, tokens=world.tokens.patient)
         audit.check_outputs(world)
     return {
         "seconds": round(monotonic() - began_at, 1),
@@ -106,6 +107,7 @@ async def _issue(store: TokenStore) -> Tokens:
         polite=[await store.create(f"polite {number}", daily_calls=PLENTY) for number in range(3)],
         counted=await store.create("counted", daily_calls=PLENTY, llm_balance=10 * PLENTY),
         scarce=await store.create("scarce", daily_calls=SCARCE_CALLS),
+        mistaken=await store.create("mistaken", daily_calls=PLENTY),
         rude=await store.create("rude", daily_calls=PLENTY),
         chatting=await store.create("chatting", daily_calls=PLENTY),
         hooked=await store.create("hooked", daily_calls=PLENTY),

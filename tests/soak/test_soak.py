@@ -47,6 +47,7 @@ async def test_the_audit_finds_a_call_too_many_or_too_few_and_a_torn_conversatio
         assert problems(path, token, talk, calls=1) == []
         assert "the ledger has 1 calls, callers know of 2 to 2" in problems(path, token, talk, calls=2)[0]
         await ledger.charge(token.token.id, limit=9)
+        assert unpaid(path, token) == ["one: 1 calls more than were told, 0 prompt tokens"]
         assert [each.split(",")[0] for each in problems(path, token, talk, calls=1)] == [
             "one: the ledger has 2 calls",
             "1 open calls are left",
@@ -63,4 +64,14 @@ def problems(path: Path, token: IssuedToken, talk: Talk, *, calls: int) -> list[
     book.begin(token.token.id)
     book.told(token.token.id, calls=calls, prompt_tokens=5, completion_tokens=7)
     audit.check(book, path, tokens=[token], talks=[talk])
+    return book.problems
+
+
+def unpaid(path: Path, token: IssuedToken) -> list[str]:
+    """Say what the audit makes of one call told and one that was cut off."""
+    book = Book()
+    book.begin(token.token.id)
+    book.told(token.token.id, calls=1, prompt_tokens=5, completion_tokens=7)
+    book.left(token.token.id, book.begin(token.token.id), most_completion_tokens=9)
+    audit.check_patient(book, path, tokens=[token])
     return book.problems

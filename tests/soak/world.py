@@ -16,12 +16,14 @@ class Tokens:
     """One API token for each manner of caller, so that the vague accounts of some do not blur those of the others.
 
     `polite` wait for their replies, `counted` does so with a balance of LLM tokens, `scarce` has few calls a day,
-    `rude` hangs up and stalls, `chatting` speaks the dialect that counts no tokens, `hooked` has replies sent.
+    `mistaken` asks for what there is not, `rude` hangs up and stalls, `chatting` speaks the dialect that counts no
+    tokens, `hooked` has replies sent.
     """
 
     polite: list[IssuedToken]
     counted: IssuedToken
     scarce: IssuedToken
+    mistaken: IssuedToken
     rude: IssuedToken
     chatting: IssuedToken
     hooked: IssuedToken
@@ -29,7 +31,12 @@ class Tokens:
     @property
     def all(self) -> list[IssuedToken]:
         """Every one of them."""
-        return [*self.polite, self.counted, self.scarce, self.rude, self.chatting, self.hooked]
+        return [*self.patient, self.mistaken, self.rude, self.chatting, self.hooked]
+
+    @property
+    def patient(self) -> list[IssuedToken]:
+        """Those whose callers ask rightly and wait: what such a call costs, it costs for a reply."""
+        return [*self.polite, self.counted, self.scarce]
 
 
 @dataclass(kw_only=True)
