@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from parley.settings import Settings
 from storage.channels import ChannelSettings
 from storage.chats import Chats
-from storage.clock import SystemClock
+from storage.clock import Clock, SystemClock
 from storage.conversations import Conversations
 from storage.database import Database
 from storage.days import DayZone
@@ -26,7 +26,7 @@ class Stores:
     """Everything that lasts, on one open database."""
 
     database: Database
-    clock: SystemClock
+    clock: Clock
     tokens: TokenStore
     ledger: Ledger
     conversations: Conversations

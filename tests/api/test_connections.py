@@ -173,3 +173,18 @@ async def test_the_kernel_looks_for_peers_that_are_gone(service: Service) -> Non
 async def test_the_bound_leaves_file_descriptors_for_the_rest() -> None:
     assert Patience(most_connections=7).count_room() == 7
     assert 16 <= Patience().count_room() <= 4096
+
+
+async def test_a_second_head_that_never_ends_is_not_waited_for_either(service: Service) -> None:
+    assert service.runner.server is not None
+    # What `parley up` sets to 75 s.
+    service.runner.server._kwargs["keepalive_timeout"] = 0.3
+    async with connected(service) as (reader, writer):
+        writer.write(LOOK)
+        assert (await read_reply(reader))[0] == 200
+        ending = asyncio.create_task(until_closed(reader))
+        writer.write(b"GET / HTTP/1.1\r\nX-Long: ")
+        while not ending.done():
+            writer.write(b"x")
+            await asyncio.sleep(0.02)
+        assert await ending == b""
