@@ -83,21 +83,35 @@ async def test_a_connection_that_says_nothing_ends_and_one_that_has_asked_stays(
         assert (await read_reply(asking))[0] == 200
 
 
-async def test_a_reader_who_takes_nothing_is_let_go(demo_engine: Engine, tmp_path: Path) -> None:
-    async with running_service(demo_engine, tmp_path, patience=SHORT) as service:
-        plug = socket.socket()
+@asynccontextmanager
+async def asking_for_much(service: Service) -> AsyncIterator[socket.socket]:
+    """Ask for more than all buffers between the two hold, on a socket that takes little at once."""
+    with socket.socket() as plug:
         plug.setblocking(False)
         plug.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-        try:
-            loop = asyncio.get_running_loop()
-            await loop.sock_connect(plug, ("127.0.0.1", int(service.url.rsplit(":", 1)[1])))
-            # More than all buffers between the two hold.
-            await loop.sock_sendall(plug, b"GET /docs HTTP/1.1\r\nHost: x\r\n\r\n" * 200)
-            await eventually(lambda: is_held(plug), within_seconds=5)
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(plug, ("127.0.0.1", int(service.url.rsplit(":", 1)[1])))
+        await loop.sock_sendall(plug, b"GET /docs HTTP/1.1\r\nHost: x\r\n\r\n" * 200)
+        await eventually(lambda: is_held(plug), within_seconds=5)
+        yield plug
+
+
+async def test_a_reader_who_takes_nothing_is_let_go(demo_engine: Engine, tmp_path: Path) -> None:
+    async with running_service(demo_engine, tmp_path, patience=SHORT) as service:
+        async with asking_for_much(service) as plug:
             await eventually(lambda: not is_held(plug), within_seconds=ANSWER_SECONDS)
-        finally:
-            plug.close()
         assert (await service.get("/healthz"))[0] == 200
+
+
+async def test_a_reader_who_takes_little_is_waited_for(demo_engine: Engine, tmp_path: Path) -> None:
+    async with running_service(demo_engine, tmp_path, patience=SHORT) as service, asking_for_much(service) as plug:
+        loop = asyncio.get_running_loop()
+        # Four times as long as one who takes nothing may stay.
+        ends_at = loop.time() + 4 * SHORT.stall_seconds
+        while loop.time() < ends_at:
+            assert await loop.sock_recv(plug, 2048)
+            await asyncio.sleep(0.05)
+        assert is_held(plug)
 
 
 async def test_a_body_that_trickles_is_a_408_and_costs_the_call(demo_engine: Engine, tmp_path: Path) -> None:
