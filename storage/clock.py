@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Protocol
 
-_TOLERATED_JUMP = timedelta(minutes=10)
+TOLERATED_JUMP = timedelta(minutes=10)
+"""What looks old after it has been old for almost as long."""
 
 
 class Clock(Protocol):
@@ -30,8 +31,11 @@ class JumpWatch:
     back. A machine that slept looks the same; deleting an hour later costs nothing.
     """
 
-    def __init__(self, clock: Clock, *, steady: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self, clock: Clock, *, tolerated: timedelta = TOLERATED_JUMP, steady: Callable[[], float] = monotonic
+    ) -> None:
         self._clock = clock
+        self._tolerated = tolerated
         self._steady = steady
         self._seen = clock.now(), steady()
 
@@ -39,4 +43,4 @@ class JumpWatch:
         """Say whether it has jumped since it was last asked, or made."""
         (now_before, steady_before), self._seen = self._seen, (self._clock.now(), self._steady())
         now, steady = self._seen
-        return now - now_before - timedelta(seconds=steady - steady_before) > _TOLERATED_JUMP
+        return now - now_before - timedelta(seconds=steady - steady_before) > self._tolerated

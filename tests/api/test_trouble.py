@@ -14,6 +14,7 @@ from generation.engine import Engine
 from storage.errors import DatabaseBusyError
 from tests.api.scripted_engine import ScriptedEngine
 from tests.api.test_allowance import FixedClock
+from tests.doubles.webhook_receiver import receiving
 from tests.service import Service, running_service
 from tests.waiting import eventually
 
@@ -203,6 +204,30 @@ async def test_who_waits_in_line_does_not_notice_a_jump(demo_engine: Engine, tmp
         clock.time += jump
         engine.may_go_on.set()
         assert [status for status, _, _ in await asyncio.gather(*asking)] == [200, 200, 200]
+
+
+async def test_a_reply_for_a_webhook_is_not_taken_for_lost_because_the_clock_jumped(
+    demo_engine: Engine, tmp_path: Path
+) -> None:
+    engine, clock = ScriptedEngine(demo_engine), FixedClock(datetime(2026, 7, 1, 12, 0, tzinfo=UTC))
+    async with (
+        receiving() as receiver,
+        running_service(engine, tmp_path, clock=clock, allows_private_webhooks=True) as service,
+    ):
+        engine.may_go_on.clear()
+        body = {"key": service.secret, "prompt": "Hello!", "max_new_tokens": 4, "webhook": receiver.url}
+        status, accepted, _ = await service.post("/api/v6/llm/chat", {**body, "no_repeat_ngram_size": 0})
+        assert (status, accepted["status"]) == (200, "processing")
+        await eventually(lambda: engine.asked == 1, within_seconds=20)
+        clock.time += timedelta(hours=1)
+        # Time enough to take it over, for whoever believes the clock.
+        for _ in range(50):
+            service.app[keys.DELIVERER].wake()
+            await asyncio.sleep(0.01)
+        engine.may_go_on.set()
+        (received,) = await receiver.until(1)
+        assert received.json["status"] == "success"
+        assert await service.calls_used() == 1
 
 
 def waiting(service: Service) -> int:
