@@ -7,7 +7,7 @@ WORKERS ?= --numprocesses logical --maxprocesses 4 --dist loadfile
 NODE_MODULES := tests/javascript/node_modules
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .DEFAULT_GOAL := help
-.PHONY: help run test test-litellm fuzz lint types format words bench native demo-model demo-adapter clean
+.PHONY: help run test test-litellm fuzz lint types format words bench native soak demo-model demo-adapter clean
 
 help:
 	@echo "make run         start Parley (installs what it needs the first time)"
@@ -16,6 +16,7 @@ help:
 	@echo "make fuzz        try the API for half an hour with data made from its OpenAPI document"
 	@echo "make bench       run the benchmarks"
 	@echo "make native      build llama.cpp for this very processor, which is faster (needs cmake and a C++ compiler)"
+	@echo "make soak        ten minutes of mixed traffic and kill -9, then compare the books"
 	@echo "make format      format the source"
 	@echo "make words       bring the translations' catalogues up to date"
 	@echo "make demo-model  train the bundled demo model again"
@@ -59,6 +60,9 @@ bench: $(VENV)/.installed-test
 
 native: $(VENV)/.installed
 	@$(BIN)/python -m parley.native_build
+
+soak: $(VENV)/.installed-test
+	@$(BIN)/python -m tests.soak
 
 demo-model: $(VENV)/.installed-demo-model
 	$(BIN)/python -m models.make

@@ -9,6 +9,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from itertools import chain, repeat
 
 from api.auth import Caller
 from api.errors import allowance_used, balance_spent, from_exception
@@ -22,7 +23,10 @@ from storage.ledger import Charge, Ledger
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = (0.5, 1.0, 2.0, 4.0)
-"""Pauses between tries to close a call whose ledger move failed."""
+"""Pauses between tries to close a call whose ledger move failed; then the last one again and again."""
+
+DRAIN_SECONDS = 2.0
+"""How long a stop waits for moves whose callers have left."""
 
 
 def _rate_state(day: DayAllowance, *, given_back: int = 0) -> RateState:
@@ -45,6 +49,7 @@ class Call:
         self.timings = Timings()
         self.is_waiting = False
         self.is_closed = False
+        self.is_settled = False
 
     def produced(self, *, prompt_tokens: int, completion_tokens: int) -> None:
         """Note what the reply has cost so far, in LLM tokens."""
@@ -122,7 +127,7 @@ class Allowance:
             call.llm_balance = await self._ledger.settle(
                 call.charge, prompt_tokens=call.prompt_tokens, completion_tokens=call.completion_tokens
             )
-            call.is_closed = True
+            call.is_closed = call.is_settled = True
 
     async def _keep(self, call: Call) -> None:
         if not call.is_closed:
@@ -135,22 +140,36 @@ class Allowance:
             await self._ledger.give_back(call.charge)
             call.is_closed = True
 
+    async def _take_back(self, call: Call) -> None:
+        """Give back also what was settled: the reply was made, and then lost before its caller had it."""
+        if not call.is_settled:
+            await self._give_back(call)
+            return
+        call.rate = _rate_state(call.charge, given_back=1)
+        await self._ledger.take_back(
+            call.charge, prompt_tokens=call.prompt_tokens, completion_tokens=call.completion_tokens
+        )
+        call.is_settled = False
+
     async def _until_closed(self, close: Callable[[Call], Awaitable[None]], call: Call) -> None:
-        """Close a call even if the database is locked for a while; after that the next start gives it back."""
-        for wait_seconds in RETRY_SECONDS:
+        """Close a call however long the database is locked or full; a stop before that leaves it to the next start."""
+        for wait_seconds in chain(RETRY_SECONDS, repeat(RETRY_SECONDS[-1])):
             try:
-                return await close(call)
+                await close(call)
             except StorageError:
                 logger.warning("a call of %s could not be closed yet", call.caller.tenant_id)
                 await asyncio.sleep(wait_seconds)
-        return await close(call)
+            else:
+                return
 
     async def _close_failed(self, call: Call, error: BaseException) -> None:
         close = self._keep
         if _is_hang_up(error) and not (self.is_stopping or call.is_waiting):
             close = self._settle
-        elif _is_hang_up(error) or from_exception(error).is_ours:
+        elif _is_hang_up(error):
             close = self._give_back
+        elif from_exception(error).is_ours:
+            close = self._take_back
         try:
             await close(call)
         except StorageError:
@@ -167,7 +186,11 @@ class Allowance:
         task.add_done_callback(self._closing.discard)
 
     async def drain(self) -> None:
-        """Wait for the moves whose callers have left."""
+        """Wait for the moves whose callers have left, but not for ever for a database that cannot be written."""
+        if self._closing:
+            await asyncio.wait(self._closing, timeout=DRAIN_SECONDS)
+        for task in self._closing:
+            task.cancel()
         await asyncio.gather(*self._closing, return_exceptions=True)
 
 

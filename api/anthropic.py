@@ -132,6 +132,6 @@ ROUTES = (
         body=AnthropicPrompt,
         reply=AnthropicCount,
         needs_token=True,
-        errors=(400, 401, 403, 404, 413, 415, 500, 503, OVERLOADED),
+        errors=(400, 401, 403, 404, 408, 413, 415, 500, 503, OVERLOADED),
     ),
 )

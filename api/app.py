@@ -23,13 +23,14 @@ from generation.engine import Engine
 from generation.finishing import Finisher
 from storage.chats import Chats
 from storage.clock import Clock
+from storage.health import DatabaseHealth
 from storage.ledger import Ledger
 from storage.outbox import Outbox
 from storage.signing_keys import SigningKeys
 from storage.tokens import TokenStore
 
 
-def create_app(
+def create_app(  # noqa: PLR0913 - the parts it is made of
     config: ApiConfig,
     *,
     engine: Engine,
@@ -38,6 +39,7 @@ def create_app(
     chats: Chats,
     outbox: Outbox,
     signing_keys: SigningKeys,
+    health: DatabaseHealth,
     clock: Clock,
 ) -> web.Application:
     """Build the application around parts that are already open; whoever opened them closes them.
@@ -55,6 +57,7 @@ def create_app(
     app[keys.CHATS] = chats
     app[keys.OUTBOX] = outbox
     app[keys.SIGNING_KEYS] = signing_keys
+    app[keys.HEALTH] = health
     app[keys.FINISHER] = Finisher()
     app[keys.BACKGROUND] = set()
     app[keys.ALLOWANCE] = allowance
@@ -66,7 +69,7 @@ def create_app(
         engine_wait_seconds=config.engine_wait_seconds,
         deadline_seconds=config.reply_deadline_seconds,
     )
-    app[keys.METRICS] = Metrics(engine=engine, queue=queue, slots=config.slots)
+    app[keys.METRICS] = Metrics(engine=engine, queue=queue, allowance=allowance, slots=config.slots)
     app[keys.PULSE] = Pulse(engine, app[keys.METRICS])
     app[keys.DRAINING] = Draining()
     app[keys.DOCUMENT] = build_document(ROUTES, DIALECTS, config.public_url, config.abilities)

@@ -3,13 +3,15 @@
 Owns: content type, encoding, JSON syntax, validation. Does not own: what the fields mean.
 """
 
+import asyncio
 import json
 from typing import Any, NoReturn, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
-from api.errors import from_validation, invalid, not_json
+from api import keys
+from api.errors import body_late, from_validation, invalid, not_json
 
 MAX_FIELDS = 1_000
 """Fields of one JSON object. Each unknown one is a finding; 70,000 of them would hold up everybody else."""
@@ -35,12 +37,17 @@ async def read_object(request: web.Request, *, needs_content_type: bool = True) 
     """Read the body as a JSON object (RFC 8259: UTF-8, and no NaN or Infinity).
 
     Without `needs_content_type` a body is taken for JSON whatever its type says, as `curl -d` sends it.
-    Raises the 400 or 415 that says what is wrong; aiohttp raises its own 413 for a body over the limit.
+    Raises the 400 or 415 that says what is wrong, and the 408 of a body that takes too long; aiohttp raises its own 413
+    for one over the limit.
     """
     if needs_content_type and request.content_type != "application/json":
         raise not_json()
+    seconds = request.app[keys.CONFIG].body_seconds
     try:
-        raw = await request.read()
+        async with asyncio.timeout(seconds):
+            raw = await request.read()
+    except TimeoutError:
+        raise body_late(seconds) from None
     except web.RequestPayloadError:
         raise invalid("The body could not be read; send it whole, and check Content-Encoding.") from None
     try:

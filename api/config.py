@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from api.model_names import ModelNames
 from generation.abilities import Abilities
 
+BODY_SECONDS = 60.0
+"""How long a request's body may take. A megabyte over a bad mobile line comes in half of it."""
+
 REPLY_DEADLINE_SECONDS = 600.0
 """A reply that takes longer is a 504. A 128-token reply of an 8-billion-parameter model on two cores, behind a full
 queue, stays well below it."""
@@ -35,6 +38,7 @@ class ApiConfig:
     max_waiting: int
     tenant_slots: int | None = None
     max_body_bytes: int
+    body_seconds: float = BODY_SECONDS
     reply_deadline_seconds: float = REPLY_DEADLINE_SECONDS
     engine_wait_seconds: float = ENGINE_WAIT_SECONDS
     adapter_names: tuple[str, ...] = ()

@@ -185,6 +185,18 @@ def busy(waiting: int, retry_after_seconds: int, *, is_own: bool) -> ApiError:
     return ApiError(503, "Busy", message, kind=Kind.BUSY, headers={"Retry-After": str(retry_after_seconds)})
 
 
+def too_many_connections() -> ApiError:
+    """Build the 503 of a connection that is refused."""
+    message = "Too many connections are open; use one for several requests, or try again in 5 s."
+    return ApiError(503, "Busy", message, kind=Kind.BUSY, headers={"Retry-After": "5"})
+
+
+def body_late(seconds: float) -> ApiError:
+    """Build the 408 of a body that does not come."""
+    message = f"The body was not whole within {seconds:.0f} s; send it faster, or less of it."
+    return ApiError(408, "Request timeout", message, kind=Kind.TIMED_OUT)
+
+
 def timed_out(deadline_seconds: float) -> ApiError:
     """Build the 504."""
     return ApiError(

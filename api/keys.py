@@ -20,6 +20,7 @@ from generation.engine import Engine
 from generation.finishing import Finisher
 from storage.chats import Chats
 from storage.clock import Clock
+from storage.health import DatabaseHealth
 from storage.ledger import Ledger
 from storage.outbox import Outbox
 from storage.signing_keys import SigningKeys
@@ -38,6 +39,7 @@ DRAINING = web.AppKey("draining", Draining)
 CHATS = web.AppKey("chats", Chats)
 OUTBOX = web.AppKey("outbox", Outbox)
 SIGNING_KEYS = web.AppKey("signing_keys", SigningKeys)
+HEALTH = web.AppKey("health", DatabaseHealth)
 FINISHER = web.AppKey("finisher", Finisher)
 TRANSCRIPTS = web.AppKey("transcripts", Signer)
 FETCHES = web.AppKey("fetches", Signer)

@@ -4,8 +4,11 @@ Owns: names, meanings and buckets of the metrics. Does not own: measuring (`timi
 and the alerts made of them (`docs/monitoring/`).
 """
 
+import asyncio
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
+from api.allowance import Allowance
 from api.errors import Kind
 from api.queue import RequestQueue
 from api.timings import Timings
@@ -22,7 +25,7 @@ REFUSALS = {Kind.CALLS_USED: "calls", Kind.BALANCE_SPENT: "llm_tokens", Kind.BUS
 class Metrics:
     """The metrics of one service, in a registry of its own."""
 
-    def __init__(self, *, engine: Engine, queue: RequestQueue, slots: int) -> None:
+    def __init__(self, *, engine: Engine, queue: RequestQueue, allowance: Allowance, slots: int) -> None:
         registry = CollectorRegistry()
         self._registry = registry
         self.requests = Counter(
@@ -66,6 +69,12 @@ class Metrics:
         )
         _gauge(registry, "parley_engine_restarts", "Restarts of the engine since the start").set_function(
             lambda: engine.status.restarts
+        )
+        _gauge(registry, "parley_open_calls", "Charged calls whose end is not booked yet").set_function(
+            lambda: len(allowance.open)
+        )
+        _gauge(registry, "parley_tasks", "Tasks of the event loop; at rest always as many").set_function(
+            lambda: len(asyncio.all_tasks())
         )
         ProcessCollector(registry=registry)
         for limit in REFUSALS.values():

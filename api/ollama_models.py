@@ -165,7 +165,7 @@ ROUTES = (
         body=OllamaShowRequest,
         reply=OllamaShowReply,
         needs_token=True,
-        errors=(400, 401, 403, 404, 413, 500, 503),
+        errors=(400, 401, 403, 404, 408, 413, 500, 503),
     ),
     Route(
         method="GET",

@@ -26,7 +26,7 @@ async def healthz(request: web.Request) -> web.Response:  # noqa: ARG001 - every
 
 async def readyz(request: web.Request) -> web.Response:
     """Answer 200 when the model answers, also when something is amiss, else 503; each but the first with the reason."""
-    health = judge(request.app)
+    health = await judge(request.app)
     if health.status == "unavailable":
         return web.json_response(text=health.model_dump_json(), status=503, headers={"Retry-After": "5"})
     return web.json_response(text=health.model_dump_json())

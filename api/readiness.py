@@ -19,13 +19,15 @@ LAG_SECONDS = 0.5
 """Discord takes a connection for dead whose heartbeat is late by many seconds; replies stutter long before."""
 
 
-def judge(app: web.Application) -> Health:
+async def judge(app: web.Application) -> Health:
     """Say how the service is; a reason is told unless it is well."""
     if app[keys.DRAINING].is_stopping:
         return Health(status="unavailable", reason="the service is stopping")
     status = app[keys.ENGINE].status
     if status.state is not EngineState.READY:
         return Health(status="unavailable", reason=status.reason or f"the engine is {status.state.value}")
+    if not await app[keys.HEALTH].takes_writes():
+        return Health(status="unavailable", reason="the database takes no writes, the log says why")
     worries = [worry for worry in (_queue(app), _engine(app), _loop(app)) if worry]
     return Health(status="degraded", reason="; ".join(worries)) if worries else Health(status="ok")
 

@@ -45,4 +45,4 @@ class Route:
 AUTHENTICATED = (400, 401, 403, 500, 503)
 """What reading the headers and looking a caller up can answer; only a route that charges a call answers 429."""
 
-GENERATING = (400, 401, 403, 404, 413, 415, 429, 500, 503, 504)
+GENERATING = (400, 401, 403, 404, 408, 413, 415, 429, 500, 503, 504)

@@ -53,7 +53,7 @@ ROUTES: tuple[Route, ...] = (
         body=TokenizeRequest,
         reply=TokenizeReply,
         needs_token=True,
-        errors=(400, 401, 403, 413, 415, 500, 503),
+        errors=(400, 401, 403, 408, 413, 415, 500, 503),
     ),
     *openai.ROUTES,
     *model_list.ROUTES,

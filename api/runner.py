@@ -6,24 +6,64 @@ they may hold a token. Does not own: anything that happens to a request that can
 
 import asyncio
 import secrets
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_server import Server
 
 from api import keys
+from api.connections import Guard, Patience
 from api.dialect import NATIVE
-from api.errors import ApiError, internal
+from api.errors import ApiError, internal, too_many_connections
 
 ABORT_SECONDS = 1.0
 """How long aiohttp may wait for a handler that was cancelled already (it waits twice)."""
 
 
+def _refuse_raw() -> bytes:
+    """Write the refusal of a connection, which no request is read from."""
+    refusal = too_many_connections()
+    body = NATIVE.say(refusal, secrets.token_hex(8)).model_dump_json().encode()
+    headers = {
+        **refusal.headers,
+        "Content-Type": "application/json",
+        "Content-Length": len(body),
+        "Connection": "close",
+    }
+    head = [f"HTTP/1.1 {refusal.status} {refusal.title}", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join(head).encode() + b"\r\n\r\n" + body
+
+
+_TOO_MANY = _refuse_raw()
+
+
 class _Handler(RequestHandler):
     """One connection."""
 
-    __slots__ = ()
+    __slots__ = ("_guard",)
+
+    def __init__(self, manager: Server, *, guard: Guard, **options: Any) -> None:
+        super().__init__(manager, **options)
+        self._guard = guard
+
+    @property
+    def has_asked(self) -> bool:
+        """Say whether a request's head was read whole, or refused."""
+        return self._request_count > 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection, or refuse it where there are too many."""
+        super().connection_made(transport)
+        wire = cast("asyncio.Transport", transport)
+        if not self._guard.open(self, wire):
+            wire.write(_TOO_MANY)
+            self.force_close()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Let go of it."""
+        self._guard.close(self)
+        super().connection_lost(exc)
 
     def handle_error(
         self,
@@ -52,23 +92,37 @@ class _Handler(RequestHandler):
 class _Server(Server):
     """Makes a handler for each connection."""
 
+    guard: Guard
+
     def __call__(self) -> RequestHandler:
-        return _Handler(self, loop=self._loop, **self._kwargs)
+        return _Handler(self, guard=self.guard, loop=self._loop, **self._kwargs)
 
 
 class ServiceRunner(web.AppRunner):
     """Runs the service. A caller that hangs up cancels its handler, which is what frees its slot."""
 
-    __slots__ = ()
+    __slots__ = ("_guard", "_watching")
 
-    def __init__(self, app: web.Application, **options: Any) -> None:
+    def __init__(self, app: web.Application, *, patience: Patience | None = None, **options: Any) -> None:
         super().__init__(app, handler_cancellation=True, access_log=None, shutdown_timeout=ABORT_SECONDS, **options)
+        self._guard = Guard(patience or Patience())
+        self._watching: asyncio.Task[None] | None = None
 
     async def _make_server(self) -> Server:
         server = await super()._make_server()
         # The same server, other handlers: aiohttp has no setting for their class.
         server.__class__ = _Server
+        assert isinstance(server, _Server)
+        server.guard = self._guard
+        self._watching = asyncio.create_task(self._guard.watch())
         return server
+
+    async def cleanup(self) -> None:
+        """Close everything. Safe to call twice."""
+        await super().cleanup()
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
 
     async def drain(self, seconds: float, *, hurry: asyncio.Event | None = None) -> None:
         """Take no more requests, let running ones finish for so long, end the rest. Safe to call twice.

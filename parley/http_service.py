@@ -55,6 +55,7 @@ class HttpService:
             chats=stores.chats,
             outbox=stores.outbox,
             signing_keys=stores.signing_keys,
+            health=stores.health,
             clock=stores.clock,
         )
         self._runner = ServiceRunner(app, keepalive_timeout=KEEP_ALIVE_SECONDS)

@@ -26,6 +26,7 @@ from parley.panel import DISCORD_STEPS, StartFacts, print_panel
 from parley.settings import Settings
 from parley.stores import Stores, open_stores
 from parley.threads import in_daemon_thread
+from storage.clock import JumpWatch
 from storage.errors import StorageError
 
 logger = logging.getLogger(__name__)
@@ -196,17 +197,25 @@ async def _stay_up_without_discord(config: BotConfig, stores: Stores) -> None:
 
 async def _retain(stores: Stores, days: int) -> None:
     """Delete conversations that nobody touched for so many days, now and every hour."""
+    watch = JumpWatch(stores.clock)
     while True:
         try:
-            before = stores.clock.now() - timedelta(days=days)
-            deleted = await stores.conversations.delete_untouched(before) + await stores.chats.delete_untouched(before)
-            if deleted:
-                # Only then are the words gone from the files too.
-                await stores.conversations.erase_traces()
-                logger.info("deleted %d conversations untouched for %d days", deleted, days)
+            await _delete_untouched(stores, days, watch)
         except StorageError as error:
             logger.warning("old conversations could not be deleted, trying again later: %s", error)
         await asyncio.sleep(RETENTION_CHECK_SECONDS)
+
+
+async def _delete_untouched(stores: Stores, days: int, watch: JumpWatch) -> None:
+    if watch.has_jumped():
+        logger.warning("the clock jumped ahead: no conversation is deleted before the next hour")
+        return
+    before = stores.clock.now() - timedelta(days=days)
+    deleted = await stores.conversations.delete_untouched(before) + await stores.chats.delete_untouched(before)
+    if deleted:
+        # Only then are the words gone from the files too.
+        await stores.conversations.erase_traces()
+        logger.info("deleted %d conversations untouched for %d days", deleted, days)
 
 
 async def _first_token(stores: Stores, settings: Settings) -> str | None:

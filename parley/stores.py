@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from parley.settings import Settings
 from storage.channels import ChannelSettings
 from storage.chats import Chats
-from storage.clock import SystemClock
+from storage.clock import Clock, SystemClock
 from storage.conversations import Conversations
 from storage.database import Database
 from storage.days import DayZone
+from storage.health import DatabaseHealth
 from storage.ledger import Ledger
 from storage.notes import Notes
 from storage.outbox import Outbox
@@ -25,7 +26,7 @@ class Stores:
     """Everything that lasts, on one open database."""
 
     database: Database
-    clock: SystemClock
+    clock: Clock
     tokens: TokenStore
     ledger: Ledger
     conversations: Conversations
@@ -36,6 +37,7 @@ class Stores:
     chats: Chats
     outbox: Outbox
     signing_keys: SigningKeys
+    health: DatabaseHealth
 
 
 @asynccontextmanager
@@ -60,6 +62,7 @@ async def open_stores(settings: Settings, *, sole_service: bool = False) -> Asyn
             chats=Chats(database, clock=clock),
             outbox=Outbox(database, clock=clock),
             signing_keys=SigningKeys(database),
+            health=DatabaseHealth(database, clock=clock),
         )
     finally:
         await database.close()

@@ -6,6 +6,7 @@ them), nor any question asked of them.
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -21,6 +22,8 @@ from storage.instance_lock import InstanceLock
 from storage.migrating import migrate
 from storage.uninterrupted import LentConnection, run_to_the_end
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 # Each costs one thread; reads here take well below a millisecond, so few serve many callers.
@@ -28,6 +31,10 @@ READERS = 4
 
 # How long SQLite waits for another process's write; seconds. Ours take milliseconds.
 BUSY_TIMEOUT_SECONDS = 5.0
+
+# How many times as long a writer waits for the writers before it. Behind a lock that lasts, each of them takes its own
+# timeout; whoever came last would wait for the sum.
+_TURN_TIMEOUTS = 2
 
 # Between two tries to open while another process is switching the journal; SQLite does not wait there by itself.
 _OPEN_RETRY_SECONDS = 0.02
@@ -38,6 +45,9 @@ class Database:
 
     def __init__(self, path: Path, *, busy_timeout_seconds: float, instance_lock: InstanceLock | None) -> None:
         self.path = path
+        self._turn_seconds = _TURN_TIMEOUTS * busy_timeout_seconds
+        self._trouble: StorageError | None = None
+        self._has_operator = False
         self._instance_lock = instance_lock
         self._reading_turns = asyncio.Semaphore(READERS)
         self._writing_turn = asyncio.Lock()
@@ -48,7 +58,7 @@ class Database:
         batch_reader = sqlite.create_batch_reader(path, busy_timeout_seconds=timeout)
         batch_writer = sqlite.create_batch_writer(path, busy_timeout_seconds=timeout)
         self._looks = Batches(batch_reader, turn=lambda: self._turn(self._reading_turns))
-        self._changes = Batches(batch_writer, turn=lambda: self._turn(self._writing_turn))
+        self._changes = Batches(batch_writer, turn=self._writers_turn)
 
     @classmethod
     async def open(
@@ -67,6 +77,8 @@ class Database:
         except BaseException:
             await database.close()
             raise
+        # A command says its failure itself, and so does a start.
+        database._has_operator = sole_service
         return database
 
     @asynccontextmanager
@@ -82,11 +94,13 @@ class Database:
     async def writing(self) -> AsyncGenerator[LentConnection]:
         """Lend the one writing connection, in a transaction: committed at the end of the block, or rolled back.
 
-        Callers wait for their turn. A caller cancelled inside leaves nothing behind; one cancelled during the commit
-        may have committed. Not to be nested. Raises `StorageError` as `reading` does.
+        Callers wait for their turn, for a while. A caller cancelled inside leaves nothing behind; one cancelled during
+        the commit may have committed. Not to be nested. Raises `StorageError` as `reading` does.
         """
-        async with self._turn(self._writing_turn), self._transaction(self._writer) as connection:
-            yield connection
+        async with self._writers_turn():
+            with self._noted():
+                async with self._transaction(self._writer) as connection:
+                    yield connection
 
     async def look(self, work: Work[T]) -> T:
         """Do a short piece of reading, together with whoever else asks: one trip to a thread serves many callers.
@@ -103,8 +117,13 @@ class Database:
         What is refused is better returned than raised, which costs the others a second try. Raises `StorageError` as
         `reading` does.
         """
-        with self._explained():
+        with self._noted(), self._explained():
             return await self._changes.do(work)
+
+    @property
+    def takes_writes(self) -> bool:
+        """Say whether the last write was done; a full disk or another process's lock is known from its failure."""
+        return self._trouble is None
 
     async def checkpoint(self) -> bool:
         """Move the write-ahead log into the file and empty it, so that deleted words are in neither.
@@ -179,9 +198,40 @@ class Database:
     @asynccontextmanager
     async def _turn(self, turns: asyncio.Lock | asyncio.Semaphore) -> AsyncGenerator[None]:
         async with turns:
-            if self._is_closing:
-                raise StorageError(f"database {self.path} is closed")
+            self._check_open()
             yield
+
+    @asynccontextmanager
+    async def _writers_turn(self) -> AsyncGenerator[None]:
+        """Wait for the turn to write, as long as that is worth while."""
+        try:
+            async with asyncio.timeout(self._turn_seconds):
+                await self._writing_turn.acquire()
+        except TimeoutError:
+            raise DatabaseBusyError(f"database {self.path} is busy; too many wait to write to it") from None
+        try:
+            self._check_open()
+            yield
+        finally:
+            self._writing_turn.release()
+
+    @contextmanager
+    def _noted(self) -> Generator[None]:
+        """Remember whether a write was done, and tell the operator of a service once when that changes."""
+        try:
+            yield
+        except StorageError as error:
+            if self._trouble is None and self._has_operator:
+                logger.error("no writes: %s", error)  # noqa: TRY400 - one line for the operator, no traceback
+            self._trouble = error
+            raise
+        if self._trouble is not None and self._has_operator:
+            logger.info("the database takes writes again")
+        self._trouble = None
+
+    def _check_open(self) -> None:
+        if self._is_closing:
+            raise StorageError(f"database {self.path} is closed")
 
     @contextmanager
     def _explained(self) -> Generator[None]:

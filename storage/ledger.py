@@ -52,6 +52,15 @@ _GIVE_BACK = (
     .where(_same_day, _usage.open_calls > 0)
     .values(calls=_usage.calls - 1, open_calls=_usage.open_calls - 1)
 )
+_TAKE_BACK = (
+    update(daily_usage)
+    .where(_same_day)
+    .values(
+        calls=_usage.calls - 1,
+        prompt_tokens=_usage.prompt_tokens - bindparam("prompt", type_=BigInteger),
+        completion_tokens=_usage.completion_tokens - bindparam("completion", type_=BigInteger),
+    )
+)
 
 
 @cache
@@ -148,6 +157,17 @@ class Ledger:
     async def give_back(self, charge: Charge) -> None:
         """Close a charge that failed because of us: the call counts as never made."""
         await self._database.change(lambda connection: connection.execute(_GIVE_BACK, _day_of(charge)).close())
+
+    async def take_back(self, charge: Charge, *, prompt_tokens: int, completion_tokens: int) -> None:
+        """Undo a settled charge whose reply was lost because of us; the numbers are those it was settled with."""
+        counts = {**_day_of(charge), "prompt": prompt_tokens, "completion": completion_tokens}
+        refunded = {"tenant": charge.tenant_id, "spent": -(prompt_tokens + completion_tokens)}
+
+        def take_back(connection: Connection) -> None:
+            connection.execute(_TAKE_BACK, counts)
+            connection.execute(_SPEND, refunded).close()
+
+        await self._database.change(take_back)
 
     async def used_today(self, tenant_id: str, *, limit: int) -> Allowance:
         """Say where the tenant stands, without charging."""

@@ -84,7 +84,9 @@ class Outbox:
             # Where several write at once, one after the other counts and adds.
             await connection.execute(select(api_tokens.c.id).where(api_tokens.c.id == tenant_id).with_for_update())
             await _check_room(connection, tenant_id, _is_open(), most_waiting)
-            await _check_room(connection, tenant_id, webhooks.c.created_at > now - MINUTE, most_per_minute)
+            # Not later than now: after the clock was set back, an hour's would count as the last minute's.
+            newest = and_(webhooks.c.created_at > now - MINUTE, webhooks.c.created_at <= now)
+            await _check_room(connection, tenant_id, newest, most_per_minute)
             row = (await connection.execute(insert(webhooks).returning(webhooks), values)).one()
         return _webhook(row)
 

@@ -12,6 +12,7 @@ from aiohttp import web
 from api import keys
 from api.app import create_app
 from api.config import ApiConfig
+from api.connections import Patience
 from api.runner import ServiceRunner
 from generation.abilities import LLAMA_CPP
 from generation.engine import Engine
@@ -20,6 +21,7 @@ from storage.clock import Clock, SystemClock
 from storage.conversations import Conversations
 from storage.database import BUSY_TIMEOUT_SECONDS, Database
 from storage.days import DayZone
+from storage.health import DatabaseHealth
 from storage.ledger import Ledger
 from storage.notes import Notes
 from storage.outbox import Outbox
@@ -37,6 +39,7 @@ class Service:
 
     url: str
     app: web.Application
+    runner: ServiceRunner
     session: aiohttp.ClientSession
     tokens: TokenStore
     ledger: Ledger
@@ -91,6 +94,7 @@ async def running_service(
     zone: str = "Europe/London",
     busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS,
     port: int = 0,
+    patience: Patience | None = None,
     **config: Any,
 ) -> AsyncIterator[Service]:
     """Run the service for the block, with one API token."""
@@ -117,9 +121,10 @@ async def running_service(
         chats=Chats(database, clock=clock),
         outbox=Outbox(database, clock=clock),
         signing_keys=SigningKeys(database),
+        health=DatabaseHealth(database, clock=clock),
         clock=clock,
     )
-    runner = ServiceRunner(app)
+    runner = ServiceRunner(app, patience=patience)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port)
     await site.start()
@@ -129,6 +134,7 @@ async def running_service(
         yield Service(
             url=f"http://127.0.0.1:{runner.addresses[0][1]}",
             app=app,
+            runner=runner,
             session=session,
             tokens=tokens,
             ledger=ledger,

@@ -13,12 +13,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Final
 
 from api.webhooks.sender import Outcome, Sender
-from storage.clock import Clock
+from storage.clock import Clock, JumpWatch
 from storage.errors import StorageError
-from storage.outbox import Outbox, Webhook
+from storage.outbox import LEASE, Outbox, Webhook
 
 logger = logging.getLogger(__name__)
 
@@ -93,10 +94,15 @@ class Deliverer:
             await asyncio.gather(*tasks, *self._attempts, return_exceptions=True)
 
     async def _work(self) -> None:
+        watch, leases_hold_until = JumpWatch(self._clock, tolerated=LEASE / 4), 0.0
         while True:
             self._wake.clear()
+            if watch.has_jumped():
+                # Every lease looks over. Whoever still makes a reply renews its own before that time has passed.
+                leases_hold_until = monotonic() + LEASE.total_seconds()
             try:
-                await self._finish_interrupted()
+                if monotonic() >= leases_hold_until:
+                    await self._finish_interrupted()
                 await self._begin_due()
                 pause = await self._pause_seconds()
             except StorageError as error:
@@ -157,9 +163,11 @@ class Deliverer:
                 await self._outbox.settle_failed(webhook, next_attempt_at=later)
 
     async def _clean(self) -> None:
+        watch = JumpWatch(self._clock)
         while True:
             try:
-                await self._outbox.delete_older(self._clock.now() - KEPT_FOR)
+                if not watch.has_jumped():
+                    await self._outbox.delete_older(self._clock.now() - KEPT_FOR)
             except StorageError as error:
                 logger.warning("old webhooks could not be deleted yet: %s", type(error).__name__)
             await asyncio.sleep(CLEANING_SECONDS)

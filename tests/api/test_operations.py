@@ -115,9 +115,9 @@ async def test_the_document_lists_what_a_route_may_answer(service: Service) -> N
         for operation in methods.values()
         if "security" in operation and (path.startswith("/ai/") or path == "/v1/models")
     } == {
-        "/ai/chat": {200, 400, 401, 403, 404, 413, 415, 429, 500, 503, 504},
+        "/ai/chat": {200, 400, 401, 403, 404, 408, 413, 415, 429, 500, 503, 504},
         "/ai/usage": {200, 400, 401, 403, 500, 503},
-        "/ai/tokenize": {200, 400, 401, 403, 413, 415, 500, 503},
+        "/ai/tokenize": {200, 400, 401, 403, 408, 413, 415, 500, 503},
         "/v1/models": {200, 400, 401, 403, 500, 503, 529},
     }
     lines = document["paths"]["/ai/chat"]["post"]["responses"]["200"]["content"]["application/x-ndjson"]["schema"]

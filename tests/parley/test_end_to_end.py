@@ -157,7 +157,10 @@ async def test_nothing_that_was_told_is_lost_by_kill_9_at_any_moment(tmp_path: P
             await parley.until_ready()
             parley.signal(signal.SIGTERM)
             assert await parley.stopped(within_seconds=20) == 0
-        posted = [message.content for message in channel.own_messages(discord.bot)]
+        replies = channel.own_messages(discord.bot)
+        # One that still grew when the process died has its Stop button for ever; nobody read it as finished.
+        posted = [message.content for message in replies if "Stop" not in message.buttons]
+        assert len(replies) - len(posted) <= CRASHES
     assert told.problems == []
     assert told.calls > CRASHES
     with sqlite3.connect(tmp_path / "data/parley.db") as database:

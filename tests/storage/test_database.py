@@ -135,7 +135,7 @@ def reachable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Make a folder that a user without privileges can look into, and nobody but root can write to."""
     folder = tmp_path_factory.mktemp("reachable")
     base = tmp_path_factory.getbasetemp()
-    modes = {parent: parent.stat().st_mode for parent in (base, base.parent) if parent.owner() == folder.owner()}
+    modes = {parent: parent.stat().st_mode for parent in (base, *base.parents[:2]) if parent.owner() == folder.owner()}
     for parent, mode in modes.items():
         parent.chmod(mode | 0o011)
     folder.chmod(0o755)

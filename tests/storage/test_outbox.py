@@ -162,6 +162,17 @@ async def test_a_tenant_has_a_bound_of_waiting_ones_and_of_new_ones_a_minute(
     await accept(outbox, **limits)
 
 
+async def test_a_clock_that_was_set_back_leaves_room_for_new_ones(outbox: Outbox, clock: ManualClock) -> None:
+    limits = {"most_per_minute": 2}
+    for _ in range(2):
+        await accept(outbox, **limits)
+    clock.advance(timedelta(hours=-1))
+    for _ in range(2):
+        await accept(outbox, **limits)
+    with pytest.raises(TooManyWebhooksError):
+        await accept(outbox, **limits)
+
+
 async def test_old_webhooks_are_forgotten_and_secrets_are_not_shown(outbox: Outbox, clock: ManualClock) -> None:
     old = await ready(outbox, "a secret body")
     assert "secret" not in repr(await outbox.read(old.id))
