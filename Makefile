@@ -11,7 +11,7 @@ help:
 	@echo "make test        lint, types and every test"
 	@echo "make test-litellm  test with the litellm package, in an environment of its own"
 	@echo "make bench       run the benchmarks"
-	@echo "make native      build llama.cpp for this very processor, which is faster (needs cmake and a C++ compiler)"
+	@echo "make native      build llama.cpp for this very processor (needs cmake and a C++ compiler)"
 	@echo "make format      format the source"
 	@echo "make words       bring the translations' catalogues up to date"
 	@echo "make demo-model  train the bundled demo model again"
