@@ -131,23 +131,35 @@ async def measure_talk(client: EngineClient, dialogues: Sequence[Sequence[Mappin
     for messages in dialogues:
         prompt = (await client.post("/apply-template", {"messages": messages}))["prompt"]
         ids = (await client.post("/tokenize", {"content": prompt, "parse_special": True}))["tokens"]
-        first, ended, count = await complete(client, ids, n_predict=REPLY_TOKENS, temperature=0.0, ignore_eos=True)
+        first, ended, count = await complete(client, ids, n_predict=REPLY_TOKENS, temperature=0.0)
         seconds, tokens = seconds + ended - first, tokens + count
     return {"decode": tokens / seconds}
 
 
-async def measure(model: Path, rounds: int) -> dict[str, dict[str, dict[str, float]]]:
-    """Let the choices take turns; gives medians and ratios to the first choice."""
-    async with serving(SETTINGS, model) as clients:
-        speed = [
-            {name: await measure_speed(client, number) for name, client in clients.items()} for number in range(rounds)
-        ]
-    dialogues = [json.loads(line)["messages"] for line in DIALOGUES.read_text("utf-8").splitlines()[:DIALOGUES_TRIED]]
+async def try_settings(rounds: int) -> dict[str, dict[str, float]]:
+    """Let the settings take turns on a model of random weights."""
+    with tempfile.TemporaryDirectory() as folder:
+        model = write_tiny_model(Path(folder) / "random.gguf", RANDOM_MODEL)
+        async with serving(SETTINGS, model) as clients:
+            return summarise(
+                [
+                    {name: await measure_speed(client, number) for name, client in clients.items()}
+                    for number in range(rounds)
+                ]
+            )
+
+
+async def try_speculation(rounds: int) -> dict[str, dict[str, float]]:
+    """Let the ways to speculate take turns on what people say to the bundled model."""
+    lines = DIALOGUES.read_text("utf-8").splitlines()
+    dialogues = [json.loads(line)["messages"] for line in lines[:: len(lines) // DIALOGUES_TRIED]]
     async with serving(SPECULATION, demo_path()) as clients:
-        talk = [
-            {name: await measure_talk(client, dialogues) for name, client in clients.items()} for _ in range(rounds)
-        ]
-    return {"settings": summarise(speed), "speculation": summarise(talk)}
+        return summarise(
+            [{name: await measure_talk(client, dialogues) for name, client in clients.items()} for _ in range(rounds)]
+        )
+
+
+TRIALS = {"settings": try_settings, "speculation": try_speculation}
 
 
 def summarise(rounds: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, float]]:
@@ -167,11 +179,12 @@ def main() -> None:
     """Run, print the tables, end in JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    rounds = parser.parse_args().rounds
-    with tempfile.TemporaryDirectory() as folder:
-        figures = asyncio.run(measure(write_tiny_model(Path(folder) / "random.gguf", RANDOM_MODEL), rounds))
+    parser.add_argument("--only", choices=tuple(TRIALS), help="make one of the two trials")
+    options = parser.parse_args()
+    wanted = [options.only] if options.only else list(TRIALS)
+    figures = {name: asyncio.run(TRIALS[name](options.rounds)) for name in wanted}
     for title, choices in figures.items():
-        table = Table(title, *next(iter(choices.values())), title=f"tokens/s, median of {rounds}")
+        table = Table(title, *next(iter(choices.values())), title=f"tokens/s, median of {options.rounds}")
         for name, found in choices.items():
             table.add_row(name, *(f"{figure:,.2f}" for figure in found.values()))
         Console().print(table)

@@ -35,7 +35,7 @@ def main() -> None:
     tried = Tried(**said["tried"])
     params = xllamacpp.CommonParams()
     params.model.path = said["model"]
-    params.n_ctx, params.n_parallel, params.kv_unified = 512 * 8, 8, False
+    params.n_ctx, params.n_parallel, params.kv_unified = 2048 * 8, 8, False
     params.fit_params = False
     params.cpuparams.n_threads = tried.threads
     params.cpuparams_batch.n_threads = tried.batch_threads

@@ -1,6 +1,6 @@
 """`make native`: builds llama.cpp's server for this very processor, from the source that llama-cpp-python publishes.
 
-The packaged engine is built for any processor of its kind; one built for this one computes faster
+The packaged engine is built for any processor of its kind; one built for this one may compute faster
 (docs/decisions/0023-speed.md). Takes about ten minutes on two cores and can be interrupted: it goes on where it was.
 Does not own: when the server is used (`native.py`).
 """
