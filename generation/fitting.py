@@ -28,6 +28,13 @@ _TOKENS_AROUND_CONTENT = 8
 
 _COUNTED_AT_ONCE = 8
 
+_LONG_CHARACTERS_PER_TOKEN = 3
+"""Below, a conversation is encoded without counting first: it may fit, and cannot cost much. Prose has 4 to 5."""
+
+_SURELY_TOO_LONG = 1.25
+"""So many times the room in contents alone is not worth an encoding: of a conversation of ten windows that took longer
+than computing the turn that was new. The margin is for templates that leave out some of the contents."""
+
 Tools = Sequence[Mapping[str, Any]]
 
 
@@ -77,11 +84,11 @@ class ContextFitter:
         Raises `PromptTooLongError` when not one token is left, `TemplateRefusedError`, `ToolsRefusedError`.
         """
         budget = context_tokens - min(reply_tokens, context_tokens // 2)
-        prompt = await self._encoder.encode_chat(messages, tools)
-        if len(prompt) <= budget:
-            return FittedPrompt(prompt, 0)
+        if not await self._is_surely_too_long(messages, budget):
+            prompt = await self._encoder.encode_chat(messages, tools)
+            if len(prompt) <= budget:
+                return FittedPrompt(prompt, 0)
         system, rest = _split_system(messages)
-        dropped = 0
         for dropped in await self._find_cuts(system, rest, budget):
             prompt = await self._encoder.encode_chat([*system, *rest[dropped:]], tools)
             if len(prompt) <= budget:
@@ -89,6 +96,13 @@ class ContextFitter:
         if len(prompt) >= context_tokens:
             raise PromptTooLongError(prompt_tokens=len(prompt), limit_tokens=context_tokens - 1)
         return FittedPrompt(prompt, dropped)
+
+    async def _is_surely_too_long(self, messages: Sequence[Message], budget: int) -> bool:
+        """Say so of conversations far beyond the room, which grow for ever, by what their messages take."""
+        if sum(len(message.content) for message in messages) <= _LONG_CHARACTERS_PER_TOKEN * budget:
+            return False
+        contents = sum(await self._count(messages)) - _TOKENS_AROUND_CONTENT * len(messages)
+        return contents > _SURELY_TOO_LONG * budget
 
     async def _find_cuts(self, system: Sequence[Message], rest: Sequence[Message], budget: int) -> list[int]:
         """List how many messages to drop, fewest first: at block borders, and at last all but the last turn."""
@@ -99,7 +113,7 @@ class ContextFitter:
         cuts = [start for previous, start in pairwise(starts) if before[start] // block > before[previous] // block]
         # A cut that by the estimate still leaves too much is not worth an exact encoding.
         likely = [cut for cut in cuts if system_tokens + before[-1] - before[cut] <= budget and cut != starts[-1]]
-        return [*likely, *starts[-1:]] if starts[-1] else []
+        return [*likely, starts[-1]]
 
     async def _count(self, messages: Sequence[Message]) -> list[int]:
         """Estimate the tokens of each message."""
