@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from api import keys
 from api.app import create_app
 from api.config import ApiConfig
 from api.runner import ServiceRunner
@@ -16,6 +17,7 @@ from generation.abilities import LLAMA_CPP
 from generation.engine import Engine
 from storage.chats import Chats
 from storage.clock import Clock, SystemClock
+from storage.computed import ComputedNames
 from storage.conversations import Conversations
 from storage.database import BUSY_TIMEOUT_SECONDS, Database
 from storage.days import DayZone
@@ -40,6 +42,8 @@ class Service:
     tokens: TokenStore
     ledger: Ledger
     conversations: Conversations
+    chats: Chats
+    computed_names: ComputedNames
     notes: Notes
     token: ApiToken
     secret: str
@@ -129,6 +133,8 @@ async def running_service(
             tokens=tokens,
             ledger=ledger,
             conversations=Conversations(database, clock=clock),
+            chats=app[keys.CHATS],
+            computed_names=ComputedNames(database),
             notes=Notes(database),
             token=issued.token,
             secret=issued.secret,
