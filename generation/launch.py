@@ -14,6 +14,7 @@ from generation.chat_template import is_template
 from generation.child import ChildSettings
 from generation.errors import ModelError
 from generation.gguf_file import GgufHeader
+from generation.warmth import Keeping
 
 _GIB, _MIB = 1 << 30, 1 << 20
 
@@ -51,9 +52,13 @@ class LocalConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LlamaCppConfig(LocalConfig):
-    """With a llama-server of the operator's own, where there is one."""
+    """With a llama-server of the operator's own, where there is one.
+
+    `keeping` says where conversations are kept warm; nowhere without.
+    """
 
     server_binary: Path | None = None
+    keeping: Keeping | None = None
 
 
 def usable_context(config: LocalConfig, header: GgufHeader) -> int:
@@ -107,6 +112,7 @@ def plan_child(config: LlamaCppConfig, header: GgufHeader, *, socket_path: Path,
         cache_mib=0 if config.adapters else choose_cache_mib(int(psutil.virtual_memory().total)),
         server_binary=None if config.server_binary is None else str(config.server_binary),
         adapter_paths=[str(adapter.path.absolute()) for adapter in config.adapters],
+        states_folder=None if config.keeping is None else str(config.keeping.folder.absolute()),
     )
 
 
