@@ -18,8 +18,10 @@ from rich.console import Console
 from bot.config import BotConfig, BotStores
 from bot.errors import DiscordLoginError
 from bot.runner import run_bot
+from generation.engine import Engine
 from parley.failure import FailureError
 from parley.http_service import DRAIN_SECONDS, HttpService
+from parley.keeping import prepare_keeping
 from parley.model_file import choose_model, create_engine
 from parley.panel import DISCORD_STEPS, StartFacts, print_panel
 from parley.settings import Settings
@@ -93,7 +95,7 @@ async def _serve(settings: Settings, stop: Stop, *, console: Console, with_bot: 
         stores = await stack.enter_async_context(open_stores(settings, sole_service=True))
         await stores.ledger.reclaim_open_calls()
         await stores.outbox.release_all()
-        engine = create_engine(settings, model)
+        engine = create_engine(settings, model, keeping=await prepare_keeping(settings, stores))
         stack.push_async_callback(engine.close)
         service = HttpService(settings, stores, engine, model, service_token=_service_token(settings))
         stack.push_async_callback(service.stop)
@@ -102,7 +104,7 @@ async def _serve(settings: Settings, stop: Stop, *, console: Console, with_bot: 
         beside = Beside()
         stack.push_async_callback(beside.end)
         if settings.retention_days is not None:
-            beside.start(_retain(stores, settings.retention_days))
+            beside.start(_retain(stores, engine, settings.retention_days))
         if with_bot and settings.discord_token is not None:
             config = bot_config(settings, url=settings.api_url or service.url, service_token=service.service_token)
             beside.start(_stay_up_without_discord(config, stores))
@@ -192,7 +194,7 @@ async def _stay_up_without_discord(config: BotConfig, stores: Stores) -> None:
         logger.error("Discord is off: %s", error)  # noqa: TRY400 - one line for the operator, no traceback
 
 
-async def _retain(stores: Stores, days: int) -> None:
+async def _retain(stores: Stores, engine: Engine, days: int) -> None:
     """Delete conversations that nobody touched for so many days, now and every hour."""
     while True:
         try:
@@ -201,6 +203,7 @@ async def _retain(stores: Stores, days: int) -> None:
             if deleted:
                 # Only then are the words gone from the files too.
                 await stores.conversations.erase_traces()
+                await engine.forget_gone()
                 logger.info("deleted %d conversations untouched for %d days", deleted, days)
         except StorageError as error:
             logger.warning("old conversations could not be deleted, trying again later: %s", error)

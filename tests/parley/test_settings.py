@@ -40,6 +40,7 @@ CONTRACT_NAMES = [
 ]
 
 ADDED_NAMES = [
+    "PARLEY_CACHE_DISK",
     "PARLEY_MATURE_DMS",
     "PARLEY_MAX_ATTACHMENT",
     "PARLEY_MESSAGE_CONTENT",
@@ -49,7 +50,7 @@ ADDED_NAMES = [
     "PARLEY_TOKENS_PER_SERVER",
     "PARLEY_UNCENSORED_SYSTEM_PROMPT",
 ]
-"""What Discord at its best needs beside the contract, and the two that section 8 of it leaves unnamed."""
+"""What Discord at its best and warm restarts need beside the contract, and the two its section 8 leaves unnamed."""
 
 
 @pytest.fixture(autouse=True)
