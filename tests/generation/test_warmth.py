@@ -9,13 +9,16 @@ from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from generation import state_saver
 from generation.adapters import Adapter
+from generation.child import ChildSettings
 from generation.engine import Finished, Message
 from generation.kept_states import KeptStates, common_prefix
+from generation.launch import plan_child
 from generation.llama_cpp import LlamaCppEngine
 from generation.warmth import Keeping
 from parley.demo_model import demo_path
@@ -271,6 +274,22 @@ async def test_forgotten_words_are_gone_from_the_disk_when_that_is_said(kept: Ke
         # Nor do they come back with a reply that was being made meanwhile, or with the stop.
         await say(engine, prompts[0], ONE)
     assert [secret in path.read_bytes() for path in kept.files] == [False]
+
+
+async def test_an_engine_that_cannot_save_slots_answers_all_the_same_and_that_is_said_once(
+    kept: Kept, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def plan_without_saving(*config: Any, **changes: Any) -> ChildSettings:
+        return replace(plan_child(*config, **changes), states_folder=None)
+
+    monkeypatch.setattr("generation.llama_cpp.plan_child", plan_without_saving)
+    with caplog.at_level(logging.WARNING, "generation.warmth"):
+        async with kept.engine() as engine:
+            for conversation in (ONE, OTHER):
+                await say(engine, await talk(engine, 5, "Hello."), conversation)
+                await eventually(lambda: "cannot save slots" in caplog.text, within_seconds=SECONDS)
+    assert caplog.text.count("not kept warm on disk") == 1
+    assert kept.files == []
 
 
 async def test_without_a_folder_to_write_to_the_start_says_what_to_do(tmp_path: Path) -> None:
