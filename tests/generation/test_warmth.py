@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+import sys
 from array import array
 from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -60,7 +61,7 @@ class Kept:
 
     @asynccontextmanager
     async def engine(
-        self, *, context_tokens: int = 1024, adapters: tuple[Adapter, ...] = ()
+        self, *, context_tokens: int = 1024, adapters: tuple[Adapter, ...] = (), server_binary: Path | None = None
     ) -> AsyncIterator[LlamaCppEngine]:
         """Run an engine with two slots that keeps its conversations here."""
 
@@ -68,7 +69,7 @@ class Kept:
             return self.held & set(names)
 
         keeping = Keeping(folder=self.folder, budget_bytes=self.budget_bytes, find_held=find_held)
-        config = config_for(demo_path(), context_tokens=context_tokens)
+        config = replace(config_for(demo_path(), context_tokens=context_tokens), server_binary=server_binary)
         engine = LlamaCppEngine(replace(config, keeping=keeping, adapters=adapters))
         await engine.start()
         try:
@@ -274,6 +275,16 @@ async def test_forgotten_words_are_gone_from_the_disk_when_that_is_said(kept: Ke
         # Nor do they come back with a reply that was being made meanwhile, or with the stop.
         await say(engine, prompts[0], ONE)
     assert [secret in path.read_bytes() for path in kept.files] == [False]
+
+
+async def test_an_operators_own_server_keeps_conversations_too(kept: Kept, tmp_path: Path) -> None:
+    program, stand_in = tmp_path / "llama-server", Path(__file__).with_name("llama_server_stand_in.py")
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} {stand_in} "$@"\n')
+    program.chmod(0o700)
+    async with kept.engine(server_binary=program) as engine:
+        await say(engine, await talk(engine, 20, "Hello."), ONE)
+    async with kept.engine(server_binary=program) as engine:
+        assert is_warm((await say(engine, await talk(engine, 20, "Hello.", "Hi!", "How are you?"), ONE))[1])
 
 
 async def test_an_engine_that_cannot_save_slots_answers_all_the_same_and_that_is_said_once(
