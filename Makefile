@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Each worker has engines of its own; files stay whole, so that what they share is made once.
-WORKERS ?= --numprocesses logical --maxprocesses 4 --dist loadfile
+# Four, also on two cores, because many tests wait for a clock. Each has engines of its own; files stay whole, so that what
+# they share is made once.
+WORKERS ?= --numprocesses 4 --dist loadfile
 NODE_MODULES := tests/javascript/node_modules
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .DEFAULT_GOAL := help

@@ -18,8 +18,8 @@ WIRE_NAMES = {"json_schema": "format", "max_tokens": "num_predict", "adapter": "
 AT_START = frozenset({"adapter"})
 """What is refused when Parley starts, before any request can ask for it."""
 
-NOT_ON_THE_WIRE = frozenset({"ignore_eos", "logprobs", "shown_tokens"})
-"""Options of other dialects than the native one."""
+NOT_ON_THE_WIRE = frozenset({"ignore_eos", "logprobs", "shown_tokens", "conversation"})
+"""Options of other dialects than the native one, and what is no option of a caller's."""
 
 
 def check_abilities(sampling: SamplingOptions, abilities: Abilities) -> None:

@@ -26,6 +26,12 @@ PERSON_HEADER = "X-Parley-Person"
 
 PERSON_PATTERN = r"[0-9]{1,20}"
 
+CONVERSATION_HEADER = "X-Parley-Conversation"
+"""With the service token: under which name the service may keep what the model computes for this conversation. The name
+must be held in the database that bot and service share; what is kept goes when it no longer is."""
+
+CONVERSATION_PATTERN = r"[0-9a-f]{32}"
+
 
 def _reject_surrogates(text: str) -> str:
     """Refuse a lone surrogate: it cannot be encoded for the model, the database or the reply."""
@@ -307,6 +313,12 @@ class ModelList(BaseModel):
 
     object: Literal["list"] = "list"
     data: list[ModelCard]
+
+
+class Forgotten(BaseModel):
+    """Reply of `POST /ai/conversations/forgotten`: nothing is kept any more of conversations that are gone."""
+
+    status: Literal["ok"] = "ok"
 
 
 class Health(BaseModel):

@@ -7,7 +7,7 @@ Owns: parsing to the common job, the conversation, the body of the reply. Does n
 import asyncio
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiohttp import web
 
@@ -46,6 +46,7 @@ async def prepare(app: web.Application, asked: ModelsLabRequest, *, tenant_id: s
     sampling = _sampling(asked, form, adapter=config.models.find_adapter(asked.model_id))
     check_abilities(sampling, config.abilities)
     chat = await _find_chat(app, asked, tenant_id=tenant_id)
+    sampling = replace(sampling, conversation=chat.computed_name)
     job = Job(
         messages=list(_messages(chat, asked.prompt)),
         context_tokens=config.context_tokens,
@@ -61,7 +62,9 @@ async def _find_chat(app: web.Application, asked: ModelsLabRequest, *, tenant_id
         return chats.begin(system_prompt=system_prompt)
     try:
         if asked.reset:
-            return await chats.begin_anew(asked.chat_id, tenant_id=tenant_id, system_prompt=system_prompt)
+            chat = await chats.begin_anew(asked.chat_id, tenant_id=tenant_id, system_prompt=system_prompt)
+            await app[keys.ENGINE].forget_gone()
+            return chat
         return await chats.read(asked.chat_id, tenant_id=tenant_id)
     except ChatNotFoundError:
         message = "There is no such chat of this API token; leave chat_id out to begin one."

@@ -1,4 +1,4 @@
-"""The native dialect: `POST /ai/chat`, `GET /ai/usage`, `POST /ai/tokenize`.
+"""The native dialect: `POST /ai/chat`, `GET /ai/usage`, `POST /ai/tokenize`, and what the bot alone asks for.
 
 Owns: parsing to the common job and rendering the common events, as `contract.md` section 4 says. Does not own:
 anything another dialect would need too.
@@ -23,6 +23,7 @@ from api.contract import (
     ChatReply,
     ChatRequest,
     DayUsage,
+    Forgotten,
     Format,
     LlmTokenUsage,
     QueuePlace,
@@ -33,6 +34,7 @@ from api.contract import (
     Usage,
     UsageReply,
 )
+from api.errors import forbidden
 from api.job import Done, Ended, Event, Job, Piece, Queued, Whole
 from api.replying import NDJSON, Renderer, answer, line
 from api.schemas import check_schema
@@ -64,7 +66,7 @@ async def chat(request: web.Request) -> web.StreamResponse:
     """Answer `POST /ai/chat`."""
     async with charged(request) as call:
         asked, warnings = await _read_chat(request)
-        job, more_warnings = _to_job(request, asked)
+        job, more_warnings = _to_job(request, asked, conversation=call.caller.conversation)
         events = request.app[keys.PIPELINE].run(job, call)
         renderer = _Renderer(request.app[keys.CONFIG], job, call, warnings + more_warnings)
         return await answer(request, events, renderer, is_streamed=asked.stream)
@@ -87,12 +89,13 @@ def _take_ignored(body: dict[str, Any]) -> set[str]:
     return ignored
 
 
-def _to_job(request: web.Request, asked: ChatRequest) -> tuple[Job, list[str]]:
+def _to_job(request: web.Request, asked: ChatRequest, *, conversation: str | None = None) -> tuple[Job, list[str]]:
     """Translate to the common form; raises the 404 of an unknown model and the 400 of what cannot be honoured."""
     if isinstance(asked.format, dict):
         check_schema(asked.format)
     config = request.app[keys.CONFIG]
-    sampling = sampling_from(asked, asked.format, adapter=config.models.find_adapter(asked.model))
+    adapter = config.models.find_adapter(asked.model)
+    sampling = sampling_from(asked, asked.format, adapter=adapter, conversation=conversation)
     check_abilities(sampling, config.abilities)
     limit = config.context_tokens
     warnings = []
@@ -112,7 +115,9 @@ def to_sampling(asked: ChatRequest) -> SamplingOptions:
     return sampling_from(asked, asked.format)
 
 
-def sampling_from(asked: SamplingFields, form: Format | None, *, adapter: str | None = None) -> SamplingOptions:
+def sampling_from(
+    asked: SamplingFields, form: Format | None, *, adapter: str | None = None, conversation: str | None = None
+) -> SamplingOptions:
     """Translate the contract's options to the engine's, drawing a seed where none is given; `form` is its `format`."""
     return SamplingOptions(
         temperature=asked.temperature,
@@ -133,6 +138,7 @@ def sampling_from(asked: SamplingFields, form: Format | None, *, adapter: str | 
         stop=tuple(asked.stop or ()),
         json_schema={"type": "object"} if form == "json" else form,
         adapter=adapter,
+        conversation=conversation,
     )
 
 
@@ -198,6 +204,15 @@ class _Renderer(Renderer):
             llm_tokens_remaining=call.llm_balance,
             resets_at=call.rate.resets_at,
         )
+
+
+async def forget_gone(request: web.Request) -> web.Response:
+    """Answer `POST /ai/conversations/forgotten`, for the bot: costs no call, and what has to go is gone afterwards."""
+    caller = await identified(request)
+    if not caller.is_service:
+        raise forbidden("Only the service token may ask for this.")
+    await request.app[keys.ENGINE].forget_gone()
+    return web.json_response(text=Forgotten().model_dump_json())
 
 
 async def usage(request: web.Request) -> web.Response:

@@ -18,6 +18,9 @@ class InstantEngine:
     async def start(self) -> None:
         """There is nothing to load."""
 
+    async def forget_gone(self) -> None:
+        """Nothing is kept."""
+
     async def close(self) -> None:
         """There is nothing to stop."""
 

@@ -7,10 +7,11 @@ Does not own: what belongs to a message (`storage/posted.py`), or what people di
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from bot.dialogue import channel_key
 from bot.errors import LaneFullError, ShuttingDownError
+from bot.forgetting import Forgetting
 from bot.lanes import Lanes
 from storage.conversations import Conversations
 
@@ -24,8 +25,16 @@ Changes = Mapping[int, str | None]
 class Amending:
     """Amends the conversations of one bot."""
 
-    def __init__(self, conversations: Conversations, lanes: Lanes, *, retry_seconds: float = RETRY_SECONDS) -> None:
+    def __init__(
+        self,
+        conversations: Conversations,
+        forgetting: Forgetting,
+        lanes: Lanes,
+        *,
+        retry_seconds: float = RETRY_SECONDS,
+    ) -> None:
         self._conversations = conversations
+        self._forgetting = forgetting
         self._lanes = lanes
         self._retry_seconds = retry_seconds
         self._waiting: dict[str, dict[int, str | None]] = {}
@@ -50,6 +59,16 @@ class Amending:
             await self._apply_in_turn(key, waiting)
         finally:
             self._stop_collecting(key, waiting)
+
+    async def forget_channels(self, channel_ids: Collection[int]) -> int:
+        """Forget the conversations of channels that are gone; returns how many messages they had.
+
+        Raises `StorageError`.
+        """
+        messages = await self._conversations.clear_channels(channel_ids)
+        if messages:
+            await self._forgetting.clean_up()
+        return messages
 
     async def _without_replies(self, changes: Changes) -> Changes:
         """Leave out the messages that replies stand in.
@@ -85,8 +104,9 @@ class Amending:
 
     async def _apply(self, changes: Changes) -> None:
         deleted = [message_id for message_id, content in changes.items() if content is None]
-        if deleted:
-            await self._conversations.delete_by_discord_ids(deleted)
+        touched = await self._conversations.delete_by_discord_ids(deleted) if deleted else []
         for message_id, content in changes.items():
-            if content is not None:
-                await self._conversations.edit_by_discord_id(message_id, content)
+            if content is not None and (key := await self._conversations.edit_by_discord_id(message_id, content)):
+                touched.append(key)
+        if touched:
+            await self._forgetting.clean_up()

@@ -193,6 +193,7 @@ class Answering:
             async with place.turn():
                 previous = await self._dialogue.conversations.last_reply(conversation_key)
                 forgotten = await self._dialogue.conversations.clear(conversation_key)
+                await self._dialogue.forgetting.clean_up()
             self._retiring.retire(previous)
             self._notes.reset(conversation_key)
             await screen.send(Part(content=words.conversation_forgotten(messages=forgotten)))

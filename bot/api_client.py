@@ -19,6 +19,7 @@ from aiohttp.http_exceptions import LineTooLong
 from pydantic import TypeAdapter, ValidationError
 
 from api.contract import (
+    CONVERSATION_HEADER,
     ON_BEHALF_OF_HEADER,
     PERSON_HEADER,
     ChatMessage,
@@ -46,6 +47,7 @@ IDLE_TIMEOUT_SECONDS = 120.0
 CONNECT_TIMEOUT_SECONDS = 10.0
 MODELS_TIMEOUT_SECONDS = 10.0
 MODELS_KEPT_SECONDS = 60.0
+FORGET_TIMEOUT_SECONDS = 10.0
 DEFAULT_RETRY_SECONDS = 30
 
 NOBODY = "discord:0"
@@ -138,6 +140,7 @@ class ApiClient:
         person: int | None = None,
         options: SamplingFields | None = None,
         model: str | None = None,
+        conversation: str | None = None,
     ) -> AsyncGenerator[Queued | Text | Answer, None]:
         """Ask for the next message, or the rest of a last one by the assistant, and yield it as it grows.
 
@@ -150,6 +153,8 @@ class ApiClient:
         """
         body = _request_body(messages, options=options, model=model)
         headers = self._headers(tenant, person) | {"Content-Type": "application/json"}
+        if conversation is not None:
+            headers[CONVERSATION_HEADER] = conversation
         async with (
             self._request("POST", "/ai/chat", data=body, headers=headers) as response,
             aclosing(_events(response)) as events,
@@ -170,6 +175,16 @@ class ApiClient:
                 self._models = _model_names(await response.read(), response.headers)
             self._models_stale_at = time.monotonic() + self._models_kept_seconds
         return list(self._models)
+
+    async def forget_gone(self) -> None:
+        """Have the service remove what it keeps of conversations that are gone; it is gone when this returns.
+
+        Raises a `RefusedError` of this package, whatever goes wrong.
+        """
+        timeout = aiohttp.ClientTimeout(total=FORGET_TIMEOUT_SECONDS)
+        headers = self._headers(NOBODY, None)
+        async with self._request("POST", "/ai/conversations/forgotten", headers=headers, timeout=timeout) as response:
+            await response.read()
 
     def _headers(self, tenant: str, person: int | None) -> dict[str, str]:
         headers = {"Authorization": f"Bearer {self._service_token}", ON_BEHALF_OF_HEADER: tenant}

@@ -77,7 +77,7 @@ class ParleyBot(commands.Bot):
         self._person_calls = PersonCalls(
             stores.ledger, stores.person_limits, default_daily_calls=config.person_daily_calls
         )
-        self._forgetting = Forgetting(stores.conversations)
+        self._forgetting = Forgetting(stores.conversations, self._api)
         self._profiles = Profiles(stores.channels, config, list_models=self._api.models)
         self._retiring = Retiring(self, self.pacer, stores.conversations)
         self._dialogue = Dialogue(
@@ -170,7 +170,7 @@ class ParleyBot(commands.Bot):
                 self,
                 self.stores.conversations,
                 self.stores.channels,
-                amending=Amending(self.stores.conversations, self.lanes),
+                amending=Amending(self.stores.conversations, self._forgetting, self.lanes),
                 running=self.answering.running,
                 retiring=self._retiring,
                 leaks=self._leaks,

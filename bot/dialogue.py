@@ -48,6 +48,7 @@ class Request:
     """One request to the model, charged to `tenant` for `person`.
 
     `dropped` leading messages of the conversation are not in it; `prefix` is what the reply goes on from.
+    `conversation` is the name for what is computed for it, None before there was anything said.
     """
 
     messages: list[ChatMessage]
@@ -57,6 +58,7 @@ class Request:
     model: str | None
     dropped: int
     prefix: str = ""
+    conversation: str | None = None
 
 
 def channel_key(channel_id: int) -> str:
@@ -118,6 +120,7 @@ class Dialogue:
             options=SamplingFields(**{**self._defaults, **profile.options.model_dump(exclude_unset=True)}),
             model=profile.model,
             dropped=window.dropped,
+            conversation=await self.conversations.computed_name(venue.conversation_key),
         )
 
     def stream(self, request: Request) -> AsyncGenerator[Queued | Text | Answer, None]:
@@ -128,6 +131,7 @@ class Dialogue:
             person=request.person,
             options=request.options,
             model=request.model,
+            conversation=request.conversation,
         )
 
     async def question_message_id(self, posted: PostedReply) -> int | None:

@@ -1,14 +1,16 @@
 """Forgetting a person: their words and the replies to them, out of the conversations and out of the database's files.
 
 Owns: that a reply which is being written meanwhile does not bring the words back, as long as one process answers the
-person. Does not own: which messages go with a person's words (`storage/forgetting.py`), or who may ask for it
-(`cogs/privacy.py`).
+person; that the service removes what it keeps of words that are gone, whoever deleted them. Does not own: which
+messages go with a person's words (`storage/forgetting.py`), or who may ask for it (`cogs/privacy.py`).
 """
 
 import logging
 from collections import Counter
 from collections.abc import Collection
 
+from bot.api_client import ApiClient
+from bot.errors import RefusedError
 from storage.conversations import Conversations
 
 logger = logging.getLogger(__name__)
@@ -17,8 +19,9 @@ logger = logging.getLogger(__name__)
 class Forgetting:
     """Forgets people. Whoever keeps a turn compares `epoch` with what it was when the question was asked."""
 
-    def __init__(self, conversations: Conversations) -> None:
+    def __init__(self, conversations: Conversations, api: ApiClient) -> None:
         self._conversations = conversations
+        self._api = api
         self._epochs: Counter[int] = Counter()
 
     def epoch(self, author_id: int) -> int:
@@ -42,7 +45,18 @@ class Forgetting:
                 forgotten += (await self._conversations.forget_author(author_id, key=key)).messages
         if not await self._conversations.erase_traces():
             logger.warning("forgotten words stay in the database's log until no other process reads it")
+        await self.clean_up()
         return forgotten
+
+    async def clean_up(self) -> None:
+        """Have the service remove what it has computed from words that were deleted or changed; it is gone then.
+
+        A service that cannot be reached does so by itself, within a minute or when it starts.
+        """
+        try:
+            await self._api.forget_gone()
+        except RefusedError as error:
+            logger.warning("what the service keeps of deleted words goes later: %s", type(error).__name__)
 
     async def _forget_everywhere(self, author_id: int) -> int:
         # Twice: what was asked before it began, and what was asked while it ran with the old words still in view.

@@ -24,6 +24,11 @@ from generation.orphan import die_with_parent, when_orphaned
 _LOG_WARNINGS = 2
 """llama.cpp's verbosity: errors and warnings, which is enough to find why a start failed and never shows a prompt."""
 
+SLOT_SIMILARITY = 0.5
+"""So much of a prompt a slot must have for the server to go on in it; else it takes the slot unused for the longest.
+With llama.cpp's own 0.1 conversations that have their persona in common push each other out of one slot while others
+are empty."""
+
 CANNOT_LOAD = 3
 """Exit status when llama.cpp refused the model."""
 
@@ -32,7 +37,7 @@ CANNOT_LOAD = 3
 class ChildSettings:
     """What the child is told. `context_tokens` is one slot's; `batch_tokens` 0 leaves it to the server.
 
-    `adapter_paths` are LoRA files; a request names them by their place.
+    `adapter_paths` are LoRA files; a request names them by their place. `states_folder` is where slots may be saved.
     """
 
     model_path: str
@@ -45,6 +50,7 @@ class ChildSettings:
     cache_mib: int
     server_binary: str | None
     adapter_paths: Sequence[str] = ()
+    states_folder: str | None = None
 
     def to_line(self) -> bytes:
         """Write the one line that `main` reads."""
@@ -55,6 +61,8 @@ def main() -> NoReturn:
     """Read the settings and serve until told to stop or orphaned."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent()
+    # What it writes holds what people said.
+    os.umask(0o077)
     settings = ChildSettings(**json.loads(sys.stdin.buffer.readline()))
     if settings.server_binary is None:
         _serve_packaged(settings)
@@ -79,7 +87,11 @@ def _serve_packaged(settings: ChildSettings) -> NoReturn:
         params.n_batch = settings.batch_tokens
         params.n_ubatch = settings.batch_tokens
     params.cache_ram_mib = settings.cache_mib
+    params.slot_prompt_similarity = SLOT_SIMILARITY
     params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(path, 0.0) for path in settings.adapter_paths]
+    if settings.states_folder is not None:
+        # The server puts the two together as they are.
+        params.slot_save_path = f"{settings.states_folder}/"
     params.hostnames = [settings.socket_path]
     params.api_keys = [settings.api_key]
     params.use_jinja = True
@@ -126,11 +138,14 @@ def binary_command(binary: str, settings: ChildSettings, key_file: Path) -> Sequ
     command += ["--api-key-file", str(key_file), "--jinja", "--no-webui", "--slots"]
     command += ["--ctx-size", str(settings.context_tokens * settings.slots), "--parallel", str(settings.slots)]
     command += ["--threads", str(settings.threads), "--threads-batch", str(settings.threads)]
-    command += ["--cache-ram", str(settings.cache_mib), "--log-verbosity", str(_LOG_WARNINGS)]
+    command += ["--cache-ram", str(settings.cache_mib), "--slot-prompt-similarity", str(SLOT_SIMILARITY)]
+    command += ["--log-verbosity", str(_LOG_WARNINGS)]
     if settings.batch_tokens:
         command += ["--batch-size", str(settings.batch_tokens), "--ubatch-size", str(settings.batch_tokens)]
     for path in settings.adapter_paths:
         command += ["--lora", path]
+    if settings.states_folder is not None:
+        command += ["--slot-save-path", settings.states_folder]
     return command
 
 

@@ -39,6 +39,8 @@ class SamplingOptions:
     `no_repeat_ngram_size` n: no run of n tokens occurs twice in the reply; 0 is off.
     `adapter` is the name of a loaded LoRA adapter; None is the model itself.
     `logprobs` asks for each token's log-probability and for so many alternatives to it, 0 to 20; None asks for neither.
+    `conversation` names the conversation that the reply belongs to, where one is kept; it changes no token, and lets an
+    engine find again what it has computed for it.
     `shown_tokens` are texts of control tokens that are part of the reply's text, where other control tokens are not.
     """
 
@@ -64,6 +66,7 @@ class SamplingOptions:
     logprobs: int | None = None
     shown_tokens: tuple[str, ...] = ()
     no_repeat_ngram_size: int = 0
+    conversation: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,8 @@ class Piece:
 class Finished:
     """The end of a reply. Durations are nanoseconds; `cached_tokens` of the prompt were not computed again.
 
-    `stop_text` is the one of `SamplingOptions.stop` that ended it, None where none did.
+    `stop_text` is the one of `SamplingOptions.stop` that ended it, None where none did. `slot` is the engine's that
+    holds what was computed, None where there are none.
     """
 
     reason: FinishReason
@@ -106,6 +110,7 @@ class Finished:
     prompt_duration_ns: int
     completion_duration_ns: int
     stop_text: str | None = None
+    slot: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,3 +188,6 @@ class Engine(Protocol):
 
         Raises `FormatRefusedError` before the first piece when `json_schema` cannot be honoured.
         """
+
+    async def forget_gone(self) -> None:
+        """Remove what is kept of conversations that are gone or were changed; it is gone when this returns."""

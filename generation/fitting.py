@@ -28,6 +28,13 @@ _TOKENS_AROUND_CONTENT = 8
 
 _COUNTED_AT_ONCE = 8
 
+_LONG_CHARACTERS_PER_TOKEN = 3
+"""Below, a conversation is encoded without counting first: it may fit, and cannot cost much. Prose has 4 to 5."""
+
+_SURELY_TOO_LONG = 1.25
+"""So many times the room in contents alone is not worth an encoding: of a conversation of ten windows that took longer
+than computing the turn that was new. The margin is for templates that leave out some of the contents."""
+
 Tools = Sequence[Mapping[str, Any]]
 
 
@@ -77,29 +84,19 @@ class ContextFitter:
         Raises `PromptTooLongError` when not one token is left, `TemplateRefusedError`, `ToolsRefusedError`.
         """
         budget = context_tokens - min(reply_tokens, context_tokens // 2)
-        prompt = await self._encoder.encode_chat(messages, tools)
-        if len(prompt) <= budget:
-            return FittedPrompt(prompt, 0)
+        counts = await self._count(messages) if _is_long(messages, budget) else None
+        if counts is None or sum(counts) - _TOKENS_AROUND_CONTENT * len(counts) <= _SURELY_TOO_LONG * budget:
+            prompt = await self._encoder.encode_chat(messages, tools)
+            if len(prompt) <= budget:
+                return FittedPrompt(prompt, 0)
         system, rest = _split_system(messages)
-        dropped = 0
-        for dropped in await self._find_cuts(system, rest, budget):
+        for dropped in _find_cuts(rest, counts or await self._count(messages), budget):
             prompt = await self._encoder.encode_chat([*system, *rest[dropped:]], tools)
             if len(prompt) <= budget:
                 return FittedPrompt(prompt, dropped)
         if len(prompt) >= context_tokens:
             raise PromptTooLongError(prompt_tokens=len(prompt), limit_tokens=context_tokens - 1)
         return FittedPrompt(prompt, dropped)
-
-    async def _find_cuts(self, system: Sequence[Message], rest: Sequence[Message], budget: int) -> list[int]:
-        """List how many messages to drop, fewest first: at block borders, and at last all but the last turn."""
-        system_tokens = sum(await self._count(system))
-        before = [0, *accumulate(await self._count(rest))]
-        starts = _turn_starts(rest)
-        block = max(1, (budget - system_tokens) // 2)
-        cuts = [start for previous, start in pairwise(starts) if before[start] // block > before[previous] // block]
-        # A cut that by the estimate still leaves too much is not worth an exact encoding.
-        likely = [cut for cut in cuts if system_tokens + before[-1] - before[cut] <= budget and cut != starts[-1]]
-        return [*likely, *starts[-1:]] if starts[-1] else []
 
     async def _count(self, messages: Sequence[Message]) -> list[int]:
         """Estimate the tokens of each message."""
@@ -121,6 +118,26 @@ class ContextFitter:
             self._counts.move_to_end(key)
         while len(self._counts) > _REMEMBERED_COUNTS:
             self._counts.popitem(last=False)
+
+
+def _is_long(messages: Sequence[Message], budget: int) -> bool:
+    """Say whether it is worth counting before encoding: it is with conversations that have outgrown the room."""
+    return sum(len(message.content) for message in messages) > _LONG_CHARACTERS_PER_TOKEN * budget
+
+
+def _find_cuts(rest: Sequence[Message], counts: Sequence[int], budget: int) -> list[int]:
+    """List how many messages to drop, fewest first: at block borders, and at last all but the last turn.
+
+    `counts` are the tokens of the system messages and of the `rest`.
+    """
+    system_tokens = sum(counts[: len(counts) - len(rest)])
+    before = [0, *accumulate(counts[len(counts) - len(rest) :])]
+    starts = _turn_starts(rest)
+    block = max(1, (budget - system_tokens) // 2)
+    cuts = [start for previous, start in pairwise(starts) if before[start] // block > before[previous] // block]
+    # A cut that by the estimate still leaves too much is not worth an exact encoding.
+    likely = [cut for cut in cuts if system_tokens + before[-1] - before[cut] <= budget and cut != starts[-1]]
+    return [*likely, starts[-1]]
 
 
 def _split_system(messages: Sequence[Message]) -> tuple[Sequence[Message], Sequence[Message]]:

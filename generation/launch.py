@@ -14,6 +14,7 @@ from generation.chat_template import is_template
 from generation.child import ChildSettings
 from generation.errors import ModelError
 from generation.gguf_file import GgufHeader
+from generation.warmth import Keeping
 
 _GIB, _MIB = 1 << 30, 1 << 20
 
@@ -54,10 +55,12 @@ class LlamaCppConfig(LocalConfig):
     """With a llama-server to run in place of the package, where there is one.
 
     `is_server_native` says that it was built for this machine's processor: it computes on that, and on no GPU.
+    `keeping` says where conversations are kept warm; nowhere without.
     """
 
     server_binary: Path | None = None
     is_server_native: bool = False
+    keeping: Keeping | None = None
 
 
 def usable_context(config: LocalConfig, header: GgufHeader) -> int:
@@ -112,6 +115,7 @@ def plan_child(config: LlamaCppConfig, header: GgufHeader, *, socket_path: Path,
         cache_mib=0 if config.adapters else choose_cache_mib(int(psutil.virtual_memory().total)),
         server_binary=None if config.server_binary is None else str(config.server_binary.absolute()),
         adapter_paths=[str(adapter.path.absolute()) for adapter in config.adapters],
+        states_folder=None if config.keeping is None else str(config.keeping.folder.absolute()),
     )
 
 

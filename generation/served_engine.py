@@ -55,6 +55,9 @@ class ServedEngine(ABC):
     def _check(self, header: GgufHeader) -> None:
         """Raise `ModelError` when this engine cannot use such a model at all."""
 
+    async def _before_launch(self, header: GgufHeader) -> None:  # noqa: B027 - most engines need nothing
+        """Do what must be done before the child is first launched. May raise `ModelError`."""
+
     @abstractmethod
     def _plan(self, header: GgufHeader, *, socket_path: Path, api_key: str) -> Launch:
         """Say how the child is launched."""
@@ -102,6 +105,7 @@ class ServedEngine(ABC):
         self._check(header)
         check_memory(config, header, available_bytes=fetch_available_bytes())
         self._context_tokens = usable_context(config, header)
+        await self._before_launch(header)
         self._supervisor = Supervisor(
             lambda socket_path, api_key: self._plan(header, socket_path=socket_path, api_key=api_key),
             model_path=config.model_path,
@@ -161,6 +165,9 @@ class ServedEngine(ABC):
                 raise FormatRefusedError(CANNOT_CONSTRAIN) from None
             raise EngineUnavailableError("the model refused the request") from error
         raise EngineUnavailableError("the model stopped during the reply")
+
+    async def forget_gone(self) -> None:  # noqa: B027 - right for an engine that keeps nothing
+        """Remove what is kept of conversations that are gone or were changed."""
 
     @property
     def _client(self) -> EngineClient:
@@ -291,4 +298,5 @@ def _finished(event: Mapping[str, Any], probed: Mapping[str, Any] | None) -> Fin
         prompt_duration_ns=round(prompt_ms * _NANOSECONDS_PER_MILLISECOND),
         completion_duration_ns=round(timings["predicted_ms"] * _NANOSECONDS_PER_MILLISECOND),
         stop_text=event["stopping_word"] if event["stop_type"] == "word" else None,
+        slot=event.get("id_slot"),
     )

@@ -114,7 +114,8 @@ class Stepper:
         """
         reply = _Reply(prompt, options, most_tokens=min(options.max_tokens, self._context_tokens - len(prompt)))
         body = {**self._body(prompt, options), **chosen}
-        timings = await _compute_prompt(client, body)
+        computed = await _compute_prompt(client, body)
+        timings = computed["timings"]
         began = perf_counter_ns()
         while reply.reason is None:
             asked = {**body, "prompt": reply.tokens, "logit_bias": _forbid(reply.runs.repeating())}
@@ -136,6 +137,8 @@ class Stepper:
             prompt_duration_ns=round(timings["prompt_ms"] * _NANOSECONDS_PER_MILLISECOND),
             completion_duration_ns=perf_counter_ns() - began,
             stop_text=reply.text.stopped_by,
+            # The steps go on where the prompt is.
+            slot=computed.get("id_slot"),
         )
 
     def _choose_plain(self, tokens: Sequence[int]) -> int:
@@ -155,12 +158,11 @@ class Stepper:
 
 
 async def _compute_prompt(client: EngineClient, body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Have the prompt computed and return how long that took; hanging up stops it."""
+    """Have the prompt computed and return what the server says of it; hanging up stops it."""
     async with aclosing(client.stream("/completion", {**body, "n_predict": 0, "n_probs": 0})) as events:
         async for event in events:
             if event.get("stop"):
-                timings: Mapping[str, Any] = event["timings"]
-                return timings
+                return event
     raise EngineUnavailableError("the model stopped during the reply")
 
 

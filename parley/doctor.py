@@ -17,12 +17,14 @@ from bot.runner import check_login
 from generation.abilities import ABILITIES
 from generation.engine import Engine, Message, Piece
 from generation.errors import GenerationError
+from parley.keeping import describe_keeping
 from parley.lifetime import bot_config
 from parley.model_file import choose_model, create_engine
 from parley.settings import Settings, SettingsError, load_settings
 from parley.stores import open_stores
 from parley.threads import in_daemon_thread
 from storage.errors import StorageError
+from storage.sqlite import parse_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ async def check() -> AsyncIterator[Finding]:
     yield await _try("database", lambda: _check_database(settings))
     yield await _try("model", lambda: _check_model(settings))
     yield Finding("engine", is_good=True, advice=_describe_engine(settings))
+    yield Finding("warmth", is_good=True, advice=describe_keeping(settings, parse_path(settings.database_url)))
     yield await _try("Discord", lambda: _check_discord(settings))
 
 

@@ -18,9 +18,11 @@ from rich.console import Console
 from bot.config import BotConfig, BotStores
 from bot.errors import DiscordLoginError
 from bot.runner import run_bot
+from generation.engine import Engine
 from parley.collector import spare_what_stays
 from parley.failure import FailureError
 from parley.http_service import DRAIN_SECONDS, HttpService
+from parley.keeping import prepare_keeping
 from parley.model_file import choose_model, create_engine
 from parley.panel import DISCORD_STEPS, StartFacts, print_panel
 from parley.settings import Settings
@@ -95,7 +97,7 @@ async def _serve(settings: Settings, stop: Stop, *, console: Console, with_bot: 
         stores = await stack.enter_async_context(open_stores(settings, sole_service=True))
         await stores.ledger.reclaim_open_calls()
         await stores.outbox.release_all()
-        engine = create_engine(settings, model)
+        engine = create_engine(settings, model, keeping=await prepare_keeping(settings, stores))
         stack.push_async_callback(engine.close)
         service = HttpService(settings, stores, engine, model, service_token=_service_token(settings))
         stack.push_async_callback(service.stop)
@@ -104,7 +106,7 @@ async def _serve(settings: Settings, stop: Stop, *, console: Console, with_bot: 
         beside = Beside()
         stack.push_async_callback(beside.end)
         if settings.retention_days is not None:
-            beside.start(_retain(stores, settings.retention_days))
+            beside.start(_retain(stores, engine, settings.retention_days))
         if with_bot and settings.discord_token is not None:
             config = bot_config(settings, url=settings.api_url or service.url, service_token=service.service_token)
             beside.start(_stay_up_without_discord(config, stores))
@@ -195,27 +197,30 @@ async def _stay_up_without_discord(config: BotConfig, stores: Stores) -> None:
         logger.error("Discord is off: %s", error)  # noqa: TRY400 - one line for the operator, no traceback
 
 
-async def _retain(stores: Stores, days: int) -> None:
+async def _retain(stores: Stores, engine: Engine, days: int) -> None:
     """Delete conversations that nobody touched for so many days, now and every hour."""
     watch = JumpWatch(stores.clock)
     while True:
         try:
-            await _delete_untouched(stores, days, watch)
+            if await _delete_untouched(stores, days, watch):
+                await engine.forget_gone()
         except StorageError as error:
             logger.warning("old conversations could not be deleted, trying again later: %s", error)
         await asyncio.sleep(RETENTION_CHECK_SECONDS)
 
 
-async def _delete_untouched(stores: Stores, days: int, watch: JumpWatch) -> None:
+async def _delete_untouched(stores: Stores, days: int, watch: JumpWatch) -> int:
+    """Delete what is old enough, out of the database's files too; returns how many conversations that were."""
     if watch.has_jumped():
         logger.warning("the clock jumped ahead: no conversation is deleted before the next hour")
-        return
+        return 0
     before = stores.clock.now() - timedelta(days=days)
     deleted = await stores.conversations.delete_untouched(before) + await stores.chats.delete_untouched(before)
     if deleted:
         # Only then are the words gone from the files too.
         await stores.conversations.erase_traces()
         logger.info("deleted %d conversations untouched for %d days", deleted, days)
+    return deleted
 
 
 async def _first_token(stores: Stores, settings: Settings) -> str | None:

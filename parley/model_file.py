@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from generation.adapters import Adapter, check_adapters
@@ -14,6 +14,7 @@ from generation.hub import fetch_model
 from generation.launch import LlamaCppConfig, usable_context
 from generation.llama_cpp import LlamaCppEngine
 from generation.served_engine import ServedEngine
+from generation.warmth import Keeping
 from parley.demo_model import DEMO_NAME, demo_path
 from parley.lora import read_adapters
 from parley.native import find_native_server
@@ -102,6 +103,6 @@ def find_downloads() -> dict[str, Path]:
     return {f"{HUB_PREFIX}{path.relative_to(DOWNLOADS).as_posix()}": path for path in paths}
 
 
-def create_engine(settings: Settings, model: ChosenModel) -> Engine:
-    """Make the engine that `PARLEY_ENGINE` names; nothing is started yet."""
-    return ENGINES[settings.engine](model.config)
+def create_engine(settings: Settings, model: ChosenModel, *, keeping: Keeping | None = None) -> Engine:
+    """Make the engine that `PARLEY_ENGINE` names; nothing is started yet. `keeping` says what it may keep."""
+    return ENGINES[settings.engine](replace(model.config, keeping=keeping))

@@ -84,6 +84,11 @@ class Settings(BaseSettings):
         "PARLEY_CONTEXT", 4096, "largest num_ctx a request may use, tokens; memory grows with it", ge=MIN_CONTEXT_TOKENS
     )
     parallel: int = _named("PARLEY_PARALLEL", 4, "slots: replies made at the same time", ge=1, le=256)
+    cache_disk: Annotated[ByteSize, Field(ge=0)] = _named(
+        "PARLEY_CACHE_DISK",
+        ByteSize(2**30),
+        "disk for what the model has computed of conversations, so that they go on at once after a restart; 0: none",
+    )
     threads: int | None = _named("PARLEY_THREADS", None, "engine threads; default: the cores", ge=1, le=1024)
     daily_calls: int = _named(
         "PARLEY_DAILY_CALLS", 1000, "calls per day of a new API token and of a Discord server", ge=0, le=2**31 - 1

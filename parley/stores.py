@@ -8,6 +8,7 @@ from parley.settings import Settings
 from storage.channels import ChannelSettings
 from storage.chats import Chats
 from storage.clock import Clock, SystemClock
+from storage.computed import ComputedNames
 from storage.conversations import Conversations
 from storage.database import Database
 from storage.days import DayZone
@@ -30,6 +31,7 @@ class Stores:
     tokens: TokenStore
     ledger: Ledger
     conversations: Conversations
+    computed_names: ComputedNames
     channels: ChannelSettings
     personas: Personas
     person_limits: PersonLimits
@@ -55,6 +57,7 @@ async def open_stores(settings: Settings, *, sole_service: bool = False) -> Asyn
             tokens=TokenStore(database, clock=clock),
             ledger=Ledger(database, zone=DayZone(settings.reset_zone), clock=clock),
             conversations=Conversations(database, clock=clock),
+            computed_names=ComputedNames(database),
             channels=ChannelSettings(database, clock=clock),
             personas=Personas(database, clock=clock),
             person_limits=PersonLimits(database, clock=clock),

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, delete, insert, select, update
 
 from storage.clock import Clock
+from storage.computed import chat_name
 from storage.database import Database
 from storage.errors import ChatNotFoundError
 from storage.schema import MAX_CHAT_ID_LENGTH, chat_turns, chats
@@ -44,6 +45,11 @@ class Chat:
     created_at: datetime
     touched_at: datetime
     turns: Sequence[Turn]
+
+    @property
+    def computed_name(self) -> str:
+        """The name for what a model computes for the chat, see `computed.py`."""
+        return chat_name(self.id, self.beginnings)
 
 
 class Chats:

@@ -15,6 +15,7 @@ from sqlalchemy import delete, func, insert, select, update
 
 from storage import forgetting
 from storage.clock import Clock
+from storage.computed import draw_name, drop_names, fetch_name
 from storage.database import Database
 from storage.forgetting import ForgottenWords
 from storage.posted import (
@@ -165,6 +166,15 @@ class Conversations:
             number: int = await connection.scalar(query)
         return number
 
+    async def computed_name(self, key: str) -> str | None:
+        """Return the name for what a model computes for a conversation (`computed.py`); None while it has no words."""
+        async with self._database.reading() as connection:
+            name = await fetch_name(connection, key)
+        if name is None and await self.count(key):
+            async with self._database.writing() as connection:
+                name = await draw_name(connection, key)
+        return name
+
     async def link(self, reply_id: int, posted: Sequence[PostedPart], *, asker_id: int) -> bool:
         """Say in which Discord messages a reply stands, in their order, in place of what was said before.
 
@@ -202,6 +212,7 @@ class Conversations:
         """
         async with self._database.writing() as connection:
             touched = await delete_posted(connection, frozenset(ids))
+            await drop_names(connection, touched)
             await forgetting.drop_empty(connection, touched)
         return sorted(touched)
 
@@ -221,7 +232,9 @@ class Conversations:
     async def delete_message(self, message_id: int) -> bool:
         """Forget one message; says whether there was one."""
         async with self._database.writing() as connection:
-            return bool(await delete_messages(connection, conversation_messages.c.id == message_id))
+            keys = await delete_messages(connection, conversation_messages.c.id == message_id)
+            await drop_names(connection, keys)
+        return bool(keys)
 
     async def delete_untouched(self, before: datetime) -> int:
         """Forget the conversations nobody has added to since an aware instant; returns how many."""

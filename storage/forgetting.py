@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, delete, exists, or_, select, true
 
 from storage.chunks import in_chunks
+from storage.computed import drop_names
 from storage.schema import conversation_messages, conversations, posted_messages
 from storage.uninterrupted import LentConnection
 
@@ -44,6 +45,7 @@ async def forget_author(connection: LentConnection, author_id: int, key: str | N
     for chunk in in_chunks(doomed):
         await connection.execute(delete(conversation_messages).where(conversation_messages.c.id.in_(chunk)))
     touched.update(doomed.values())
+    await drop_names(connection, touched)
     await drop_empty(connection, touched)
     return ForgottenWords(messages=messages + len(doomed), conversations=len(touched))
 

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, delete, exists, insert, or_, select, update
 
 from storage.chunks import in_chunks
+from storage.computed import drop_names
 from storage.schema import conversation_messages, posted_messages
 from storage.uninterrupted import LentConnection
 
@@ -107,6 +108,7 @@ async def edit_question(connection: LentConnection, discord_message_id: int, con
         .returning(stored.id, stored.conversation_key)
     )
     rows = sorted((row.id, row.conversation_key) for row in edited)
+    await drop_names(connection, (key for _, key in rows))
     return rows[0][1] if rows else None
 
 

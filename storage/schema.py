@@ -33,6 +33,7 @@ MAX_MODEL_NAME_LENGTH = 200
 MAX_CHAT_ID_LENGTH = 64
 MAX_WEBHOOK_ID_LENGTH = 64
 MAX_LEASE_LENGTH = 32
+MAX_COMPUTED_NAME_LENGTH = 32
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -121,6 +122,21 @@ conversations = Table(
     metadata,
     Column("key", String(MAX_CONVERSATION_KEY_LENGTH), primary_key=True),
     Column("touched_at", UtcDateTime, nullable=False, index=True),
+)
+
+# A row goes when a word of its conversation is deleted or changed; a new name is drawn when one is asked for.
+computed_conversations = Table(
+    "computed_conversations",
+    metadata,
+    Column("name", String(MAX_COMPUTED_NAME_LENGTH), primary_key=True),
+    Column(
+        "conversation_key",
+        String(MAX_CONVERSATION_KEY_LENGTH),
+        ForeignKey("conversations.key", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+        unique=True,
+    ),
 )
 
 # AUTOINCREMENT: the id of a deleted message is never given to another one.

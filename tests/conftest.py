@@ -1,5 +1,6 @@
 """What every test may use: the bundled demo model, loaded once for the whole run."""
 
+import os
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
@@ -10,6 +11,9 @@ from generation.llama_cpp import LlamaCppEngine
 from parley.demo_model import DEMO_NAME, demo_path
 
 SLOTS = 4
+
+# The development mode is for this process, which has it by now; what the tests start is as people start it.
+os.environ.pop("PYTHONDEVMODE", None)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -18,6 +18,7 @@ from generation.abilities import LLAMA_CPP
 from generation.engine import Engine
 from storage.chats import Chats
 from storage.clock import Clock, SystemClock
+from storage.computed import ComputedNames
 from storage.conversations import Conversations
 from storage.database import BUSY_TIMEOUT_SECONDS, Database
 from storage.days import DayZone
@@ -44,6 +45,8 @@ class Service:
     tokens: TokenStore
     ledger: Ledger
     conversations: Conversations
+    chats: Chats
+    computed_names: ComputedNames
     notes: Notes
     token: ApiToken
     secret: str
@@ -139,6 +142,8 @@ async def running_service(
             tokens=tokens,
             ledger=ledger,
             conversations=Conversations(database, clock=clock),
+            chats=app[keys.CHATS],
+            computed_names=ComputedNames(database),
             notes=Notes(database),
             token=issued.token,
             secret=issued.secret,

@@ -127,10 +127,10 @@ class Changes(commands.Cog):
     async def _forget_conversations(self, channel_ids: Collection[int]) -> int:
         """Forget what was said in channels at once, and again what a reply brought back that was just being kept."""
         withdrawn = self._running.cancel_by_channels(channel_ids)
-        messages = await self._conversations.clear_channels(channel_ids)
+        messages = await self._amending.forget_channels(channel_ids)
         for each in withdrawn:
             await each.ended.wait()
-        return messages + (await self._conversations.clear_channels(channel_ids) if withdrawn else 0)
+        return messages + (await self._amending.forget_channels(channel_ids) if withdrawn else 0)
 
 
 def _is_hidden(message: discord.Message, bot_id: int) -> bool:

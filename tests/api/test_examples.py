@@ -179,7 +179,8 @@ async def test_an_example_gets_the_reply_in_every_language(reader: Reader, shelf
         assert re.fullmatch(wanted, said), (language.title, printed, complaints)
         assert complaints == "" or language is CURL, "curl alone shows its progress there"
     if example.name == "stream":
-        assert len(objects_in(ran[0][1])) > 10
+        # The first token alone, then as many together as have come, then the end.
+        assert len(objects_in(ran[0][1])) > 2
 
 
 @pytest.mark.parametrize(("shelf", "name"), [(NATIVE, "reply"), (NATIVE, "stream"), (SHELVES[-1], "reply")])

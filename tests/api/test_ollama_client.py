@@ -76,7 +76,7 @@ async def test_a_stream_joins_to_the_whole_reply_and_only_its_last_line_counts(c
     parts = [part async for part in await client.chat(model=MODEL_NAME, messages=COUNT, options=GREEDY, stream=True)]
     *pieces, last = parts
     assert "".join(part.message.content or "" for part in parts) == whole.message.content
-    assert len(pieces) > 3
+    assert len(pieces) > 1
     assert all(part.done is False and part.eval_count is None and part.done_reason is None for part in pieces)
     assert (last.done, last.done_reason, last.message.content) == (True, "stop", "")
     assert (last.eval_count, last.prompt_eval_count) == (whole.eval_count, whole.prompt_eval_count)

@@ -116,6 +116,7 @@ async def test_the_document_lists_what_a_route_may_answer(service: Service) -> N
         if "security" in operation and (path.startswith("/ai/") or path == "/v1/models")
     } == {
         "/ai/chat": {200, 400, 401, 403, 404, 408, 413, 415, 429, 500, 503, 504},
+        "/ai/conversations/forgotten": {200, 400, 401, 403, 500, 503},
         "/ai/usage": {200, 400, 401, 403, 500, 503},
         "/ai/tokenize": {200, 400, 401, 403, 408, 413, 415, 500, 503},
         "/v1/models": {200, 400, 401, 403, 500, 503, 529},

@@ -10,7 +10,9 @@ import pytest
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
+from bot.api_client import ApiClient
 from bot.config import BotConfig, BotStores
+from bot.forgetting import Forgetting
 from bot.language import ENGLISH, speaking
 from bot.runner import run_bot
 from storage.channels import ChannelSettings
@@ -90,6 +92,12 @@ def ada(server: DiscordServer) -> User:
 async def api() -> AsyncIterator[ScriptedApi]:
     async with ScriptedApi() as running:
         yield running
+
+
+@pytest.fixture
+async def forgetting(stores: BotStores, api: ScriptedApi) -> AsyncIterator[Forgetting]:
+    async with ApiClient(api.url, SERVICE_TOKEN) as client:
+        yield Forgetting(stores.conversations, client)
 
 
 @pytest.fixture

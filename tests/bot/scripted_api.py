@@ -18,12 +18,14 @@ from aiohttp.test_utils import TestServer
 from pydantic import BaseModel
 
 from api.contract import (
+    CONVERSATION_HEADER,
     ON_BEHALF_OF_HEADER,
     PERSON_HEADER,
     ChatPiece,
     ChatReply,
     ChatRequest,
     ErrorReply,
+    Forgotten,
     ModelCard,
     ModelList,
     QueuePlace,
@@ -41,10 +43,11 @@ PIECES = 4
 
 @dataclass(frozen=True)
 class Asked:
-    """One request that arrived. `person` is empty where the request named nobody."""
+    """One request that arrived. `person` and `conversation` are empty where the request named none."""
 
     tenant: str
     person: str
+    conversation: str
     authorization: str
     request: ChatRequest
     body_bytes: int
@@ -138,7 +141,7 @@ def chat_reply(
 
 
 class ScriptedApi:
-    """Answers `POST /ai/chat` and `GET /v1/models`.
+    """Answers `POST /ai/chat`, `GET /v1/models` and `POST /ai/conversations/forgotten`, which `cleaned_up` counts.
 
     Replies come from `script`, then from `answer`: a text, a `Stream`, a `Refusal`, or bytes that are no reply at all.
     `hold` makes requests wait from the start; `Stream.hold_after` makes one reply wait midway. `release` lets both go
@@ -152,6 +155,7 @@ class ScriptedApi:
         self.answer: Callable[[Asked], str | Stream] = lambda asked: f"You said: {asked.question.partition(': ')[2]}"
         self.models: list[str] | Refusal = [MODEL]
         self.models_asked = 0
+        self.cleaned_up = 0
         self.running = 0
         self.most_running = 0
         self.hung_up = asyncio.Event()
@@ -164,6 +168,7 @@ class ScriptedApi:
         app = web.Application(client_max_size=2**24)
         app.router.add_post("/ai/chat", self._chat)
         app.router.add_get("/v1/models", self._models)
+        app.router.add_post("/ai/conversations/forgotten", self._clean_up)
         self._server = TestServer(app)
 
     async def __aenter__(self) -> Self:
@@ -215,11 +220,17 @@ class ScriptedApi:
         assert request.headers["Authorization"] == f"Bearer {SERVICE_TOKEN}"
         return _json(ModelList(data=[ModelCard(id=name, created=0) for name in self.models]))
 
+    async def _clean_up(self, request: web.Request) -> web.Response:
+        assert request.headers["Authorization"] == f"Bearer {SERVICE_TOKEN}"
+        self.cleaned_up += 1
+        return _json(Forgotten())
+
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         asked = Asked(
             tenant=request.headers.get(ON_BEHALF_OF_HEADER, ""),
             person=request.headers.get(PERSON_HEADER, ""),
+            conversation=request.headers.get(CONVERSATION_HEADER, ""),
             authorization=request.headers.get("Authorization", ""),
             request=ChatRequest.model_validate_json(body),
             body_bytes=len(body),

@@ -8,6 +8,7 @@ import pytest
 from bot.amending import Amending, Changes
 from bot.config import BotStores
 from bot.dialogue import channel_key
+from bot.forgetting import Forgetting
 from bot.lanes import Lanes
 from storage.conversations import Conversations, NewMessage
 from storage.posted import PostedPart
@@ -45,20 +46,23 @@ async def _begin(lanes: Lanes, amending: Amending, *changes: Changes) -> asyncio
     return first
 
 
-async def test_edits_and_deletions_hold_when_they_are_done(conversations: Conversations) -> None:
+async def test_edits_and_deletions_hold_when_they_are_done(
+    conversations: Conversations, forgetting: Forgetting
+) -> None:
     for message_id in (1, 2):
         await _ask(conversations, message_id)
     changes = {1: "Ada: one", 2: None, 99: "Ada: unknown", 98: None}
-    await Amending(conversations, Lanes()).amend(_CHANNEL, changes)
+    await Amending(conversations, forgetting, Lanes()).amend(_CHANNEL, changes)
     assert await _kept(conversations) == ["Ada: one", "Yes.", "Yes."]
 
 
 async def test_they_hold_at_once_and_again_behind_the_reply_that_is_being_written(
     conversations: Conversations,
+    forgetting: Forgetting,
 ) -> None:
     await _ask(conversations, 1)
     lanes, positions = Lanes(), list[int]()
-    amending = Amending(conversations, lanes)
+    amending = Amending(conversations, forgetting, lanes)
     with ExitStack() as behind:
         with lanes.place(_KEY):
             changes: list[Changes] = [{1: None, 2: "Ada: new"}, {3: None}, {3: "Ada: 3 after all"}]
@@ -76,6 +80,7 @@ async def test_they_hold_at_once_and_again_behind_the_reply_that_is_being_writte
 
 async def test_a_reply_made_anew_loses_nothing_with_the_messages_it_no_longer_needs(
     conversations: Conversations,
+    forgetting: Forgetting,
 ) -> None:
     def parts(*characters: int) -> list[PostedPart]:
         return [
@@ -89,22 +94,24 @@ async def test_a_reply_made_anew_loses_nothing_with_the_messages_it_no_longer_ne
     lanes, new = Lanes(), "new" * 1300
     with lanes.place(_KEY):
         await conversations.replace_reply(turn.reply_id, new, is_cut=False)
-        amended = await _begin(lanes, Amending(conversations, lanes), {3: None})
+        amended = await _begin(lanes, Amending(conversations, forgetting, lanes), {3: None})
         await conversations.link(turn.reply_id, parts(1950, 1950), asker_id=7)
     await amended
     assert await _kept(conversations) == ["Ada: x", new]
 
 
-async def test_a_line_of_another_channel_is_not_waited_for(conversations: Conversations) -> None:
+async def test_a_line_of_another_channel_is_not_waited_for(
+    conversations: Conversations, forgetting: Forgetting
+) -> None:
     lanes = Lanes()
     with lanes.place("channel:elsewhere"):
         async with asyncio.timeout(20):
-            await Amending(conversations, lanes).amend(_CHANNEL, {1: None})
+            await Amending(conversations, forgetting, lanes).amend(_CHANNEL, {1: None})
 
 
-async def test_a_full_line_is_waited_for(conversations: Conversations) -> None:
+async def test_a_full_line_is_waited_for(conversations: Conversations, forgetting: Forgetting) -> None:
     lanes = Lanes(max_waiting=0)
-    amending = Amending(conversations, lanes, retry_seconds=0.01)
+    amending = Amending(conversations, forgetting, lanes, retry_seconds=0.01)
     with lanes.place(_KEY):
         task = asyncio.create_task(amending.amend(_CHANNEL, {1: None}))
         await asyncio.sleep(0)
@@ -114,14 +121,14 @@ async def test_a_full_line_is_waited_for(conversations: Conversations) -> None:
     assert await _kept(conversations) == ["Yes."]
 
 
-async def test_a_shutdown_while_waiting_loses_no_change(conversations: Conversations) -> None:
+async def test_a_shutdown_while_waiting_loses_no_change(conversations: Conversations, forgetting: Forgetting) -> None:
     lanes = Lanes()
     with ExitStack() as running:
         running.enter_context(lanes.place(_KEY))
-        task = await _begin(lanes, Amending(conversations, lanes), {1: None})
+        task = await _begin(lanes, Amending(conversations, forgetting, lanes), {1: None})
         await _ask(conversations, 1)
         closing = asyncio.create_task(lanes.close(drain_seconds=0))
         await task
     await closing
     assert await _kept(conversations) == ["Yes."]
-    await Amending(conversations, lanes).amend(_CHANNEL, {1: None})
+    await Amending(conversations, forgetting, lanes).amend(_CHANNEL, {1: None})

@@ -18,6 +18,8 @@ def main() -> None:
         parser.add_argument(name, type=int, required=True)
     for name in ("--jinja", "--no-webui", "--slots"):
         parser.add_argument(name, action="store_true", required=True)
+    parser.add_argument("--slot-prompt-similarity", type=float, required=True)
+    parser.add_argument("--slot-save-path", default="")
     parser.add_argument("--lora", action="append", default=[])
     arguments = parser.parse_args()
     params = xllamacpp.CommonParams()
@@ -31,6 +33,9 @@ def main() -> None:
     params.cpuparams.n_threads = arguments.threads
     params.cpuparams_batch.n_threads = arguments.threads_batch
     params.cache_ram_mib = arguments.cache_ram
+    params.slot_prompt_similarity = arguments.slot_prompt_similarity
+    if arguments.slot_save_path:
+        params.slot_save_path = f"{arguments.slot_save_path}/"
     params.verbosity = arguments.log_verbosity
     params.fit_params = False
     params.ui = False

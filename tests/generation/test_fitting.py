@@ -18,11 +18,13 @@ class WordEncoder:
 
     def __init__(self) -> None:
         self.texts_counted = 0
+        self.longest_encoded = 0
 
     async def encode_chat(self, messages: Sequence[Message], tools: Tools = ()) -> list[int]:
         tokens: list[int] = []
         for message in messages:
             tokens += [1, 2, *await self._words(message.content), 3]
+        self.longest_encoded = max(self.longest_encoded, len(tokens))
         return [*tokens, 4]
 
     async def encode_text(self, text: str) -> list[int]:
@@ -150,6 +152,14 @@ def test_messages_are_counted_once() -> None:
     for _ in range(3):
         fit(dialogue(20), context=300, reply=50, fitter=fitter)
     assert encoder.texts_counted == len(dialogue(20))
+
+
+def test_a_conversation_of_many_windows_is_never_encoded_whole() -> None:
+    encoder = WordEncoder()
+    fitter = ContextFitter(encoder)
+    fitted = fit(dialogue(200), context=300, reply=50, fitter=fitter)
+    assert fitted.dropped_messages > 300
+    assert encoder.longest_encoded < 300
 
 
 def test_a_long_last_turn_is_answered_with_what_room_is_left() -> None:

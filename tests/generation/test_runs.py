@@ -68,7 +68,7 @@ def either(request: pytest.FixtureRequest, engine: LlamaCppEngine, second: CTran
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The tokens of the replies, as they are drawn on one engine and as the other's child names them."""
     tokens: list[int] = []
-    draw, stream = stepping._Reply.draw, EngineClient.stream
+    draw, stream = stepping._Reply.draw, EngineClient.stream_together
 
     def noting_draw(reply: Any, step: Any) -> int:
         tokens.append(draw(reply, step))
@@ -76,14 +76,14 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     async def noting_stream(
         client: EngineClient, path: str, body: Mapping[str, Any]
-    ) -> AsyncGenerator[dict[str, Any], None]:
-        async for event in stream(client, path, body):
+    ) -> AsyncGenerator[list[dict[str, Any]], None]:
+        async for events in stream(client, path, body):
             if "no_repeat_ngram_size" in body:
-                tokens.extend(event["tokens"])
-            yield event
+                tokens.extend(token for event in events for token in event["tokens"])
+            yield events
 
     monkeypatch.setattr(stepping._Reply, "draw", noting_draw)
-    monkeypatch.setattr(EngineClient, "stream", noting_stream)
+    monkeypatch.setattr(EngineClient, "stream_together", noting_stream)
     return tokens
 
 

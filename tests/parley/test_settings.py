@@ -41,6 +41,7 @@ CONTRACT_NAMES = [
 
 ADDED_NAMES = [
     "PARLEY_LOG_FORMAT",
+    "PARLEY_CACHE_DISK",
     "PARLEY_MATURE_DMS",
     "PARLEY_MAX_ATTACHMENT",
     "PARLEY_MESSAGE_CONTENT",
@@ -51,7 +52,7 @@ ADDED_NAMES = [
     "PARLEY_TOKENS_PER_SERVER",
     "PARLEY_UNCENSORED_SYSTEM_PROMPT",
 ]
-"""What Discord at its best and a fair queue need beside the contract, and two that its section 8 leaves unnamed."""
+"""What Discord at its best, a fair queue and warm restarts need beside the contract, and two of its section 8."""
 
 
 @pytest.fixture(autouse=True)

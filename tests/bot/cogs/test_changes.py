@@ -11,6 +11,7 @@ from bot.cogs.changes import Changes
 from bot.config import BotStores
 from bot.dialogue import channel_key, private_key
 from bot.errors import WithdrawnError
+from bot.forgetting import Forgetting
 from bot.lanes import Lanes, Place
 from bot.leaks import Leaks
 from bot.pacing import Pacer
@@ -45,13 +46,13 @@ def running() -> RunningReplies:
 
 @pytest.fixture
 async def bot(
-    server: DiscordServer, stores: BotStores, lanes: Lanes, running: RunningReplies
+    server: DiscordServer, stores: BotStores, forgetting: Forgetting, lanes: Lanes, running: RunningReplies
 ) -> AsyncIterator[LoneBot]:
     retirings: list[Retiring] = []
 
     def cogs(client: LoneBot) -> Sequence[commands.Cog]:
         retirings.append(Retiring(client, Pacer(), stores.conversations))
-        amending = Amending(stores.conversations, lanes)
+        amending = Amending(stores.conversations, forgetting, lanes)
         changes = Changes(
             client,
             stores.conversations,

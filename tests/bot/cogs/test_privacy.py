@@ -43,11 +43,6 @@ def lanes() -> Lanes:
 
 
 @pytest.fixture
-def forgetting(stores: BotStores) -> Forgetting:
-    return Forgetting(stores.conversations)
-
-
-@pytest.fixture
 def is_mature() -> bool:
     return False
 
