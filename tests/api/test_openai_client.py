@@ -72,7 +72,7 @@ async def test_a_stream_joins_to_the_whole_reply_and_ends_with_its_usage(client:
     assert pieces[0].choices[0].delta.role == "assistant"
     text = "".join(chunk.choices[0].delta.content or "" for chunk in pieces)
     assert text == whole.choices[0].message.content
-    assert len(pieces) > 3
+    assert len(pieces) > 1
     assert [chunk.choices[0].finish_reason for chunk in pieces[:-1]] == [None] * (len(pieces) - 1)
     assert pieces[-1].choices[0].finish_reason == "stop"
     assert all(chunk.usage is None for chunk in pieces)

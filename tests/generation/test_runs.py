@@ -76,7 +76,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     async def noting_stream(
         client: EngineClient, path: str, body: Mapping[str, Any]
-    ) -> AsyncGenerator[list[dict[str, Any]], None]:
+    ) -> AsyncGenerator[Sequence[dict[str, Any]], None]:
         async for events in stream(client, path, body):
             if "no_repeat_ngram_size" in body:
                 tokens.extend(token for event in events for token in event["tokens"])
