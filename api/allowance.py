@@ -125,7 +125,10 @@ class Allowance:
     async def _settle(self, call: Call) -> None:
         if not call.is_closed:
             call.llm_balance = await self._ledger.settle(
-                call.charge, prompt_tokens=call.prompt_tokens, completion_tokens=call.completion_tokens
+                call.charge,
+                prompt_tokens=call.prompt_tokens,
+                completion_tokens=call.completion_tokens,
+                has_balance=call.caller.llm_balance is not None,
             )
             call.is_closed = call.is_settled = True
 

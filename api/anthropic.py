@@ -43,7 +43,8 @@ async def messages(request: web.Request) -> web.StreamResponse:
         renderer = AnthropicRenderer(
             call, model=config.models.name_of(job.sampling.adapter), wanted_tokens=asked.max_tokens
         )
-        return await answer(request, request.app[keys.PIPELINE].run(job, call), renderer, is_streamed=asked.stream)
+        events = request.app[keys.PIPELINE].run(job, call, is_watched=asked.stream)
+        return await answer(request, events, renderer, is_streamed=asked.stream)
 
 
 async def count_tokens(request: web.Request) -> web.Response:

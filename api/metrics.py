@@ -5,6 +5,7 @@ and the alerts made of them (`docs/monitoring/`).
 """
 
 import asyncio
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
@@ -28,10 +29,10 @@ class Metrics:
     def __init__(self, *, engine: Engine, queue: RequestQueue, allowance: Allowance, slots: int) -> None:
         registry = CollectorRegistry()
         self._registry = registry
-        self.requests = Counter(
+        self._requests = Counter(
             "parley_requests", "Answered requests", ["method", "route", "status"], registry=registry
         )
-        self.seconds = _histogram(
+        self._seconds = _histogram(
             registry, "parley_request_seconds", "Time from a request's arrival to the end of its reply", ["route"]
         )
         self._waited = _histogram(registry, "parley_queue_wait_seconds", "Time from a charged call to its slot")
@@ -44,8 +45,9 @@ class Metrics:
             buckets=SPEED_BUCKETS,
             registry=registry,
         )
-        self.llm_tokens = Counter("parley_llm_tokens", "Charged LLM tokens", ["kind"], registry=registry)
-        self._prompt_tokens = Counter(
+        llm_tokens = Counter("parley_llm_tokens", "Charged LLM tokens", ["kind"], registry=registry)
+        self._spent_on_prompts, self._spent_on_replies = llm_tokens.labels("prompt"), llm_tokens.labels("completion")
+        prompt_tokens = Counter(
             "parley_prompt_tokens",
             "Tokens of whole replies' prompts, by where they came from",
             ["source"],
@@ -79,8 +81,20 @@ class Metrics:
         ProcessCollector(registry=registry)
         for limit in REFUSALS.values():
             self._refusals.labels(limit)
-        for source in ("cache", "computed"):
-            self._prompt_tokens.labels(source)
+        self._cached_tokens, self._computed_tokens = prompt_tokens.labels("cache"), prompt_tokens.labels("computed")
+        # Finding a child by its labels takes longer than counting; there are only so many routes and statuses.
+        self._count_of = cache(self._requests.labels)
+        self._time_of = cache(self._seconds.labels)
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count an answered request and the time it took."""
+        self._count_of(method, route, status).inc()
+        self._time_of(route).observe(seconds)
+
+    def spent(self, *, prompt_tokens: int, completion_tokens: int) -> None:
+        """Count charged LLM tokens."""
+        self._spent_on_prompts.inc(prompt_tokens)
+        self._spent_on_replies.inc(completion_tokens)
 
     def refused(self, kind: Kind) -> None:
         """Count a refusal, if it is one of a limit."""
@@ -97,8 +111,8 @@ class Metrics:
             self._speed.observe(timings.decoding.tokens_per_second)
         if timings.finished is not None:
             cached_tokens = timings.finished.cached_tokens
-            self._prompt_tokens.labels("cache").inc(cached_tokens)
-            self._prompt_tokens.labels("computed").inc(max(0, timings.finished.prompt_tokens - cached_tokens))
+            self._cached_tokens.inc(cached_tokens)
+            self._computed_tokens.inc(max(0, timings.finished.prompt_tokens - cached_tokens))
 
     def exposition(self) -> bytes:
         """Render the Prometheus text format 0.0.4."""

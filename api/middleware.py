@@ -118,8 +118,7 @@ def _record(request: web.Request, status: int, seconds: float) -> None:
     resource = request.match_info.route.resource
     route = resource.canonical if resource is not None else "unknown"
     method = request.method if route != "unknown" else "-"
-    metrics.requests.labels(method if method != "-" else "other", route, status).inc()
-    metrics.seconds.labels(route).observe(seconds)
+    metrics.answered(method if method != "-" else "other", route, status, seconds)
     fields: dict[str, object] = {
         "request": request[keys.REQUEST_ID],
         "method": method,
@@ -159,5 +158,4 @@ def _count(metrics: Metrics, status: int, prompt_tokens: int, completion_tokens:
     if status == CLIENT_LEFT:
         metrics.hang_ups.inc()
     if status in {HTTPStatus.OK, CLIENT_LEFT}:
-        metrics.llm_tokens.labels("prompt").inc(prompt_tokens)
-        metrics.llm_tokens.labels("completion").inc(completion_tokens)
+        metrics.spent(prompt_tokens=prompt_tokens, completion_tokens=completion_tokens)

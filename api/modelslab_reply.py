@@ -114,7 +114,7 @@ def _sampling(asked: ModelsLabRequest, form: Form, *, adapter: str | None) -> Sa
 
 async def reply(app: web.Application, prepared: Prepared, call: Call) -> ModelsLabReply:
     """Run the job, keep the turn, and say so; raises what the pipeline raises."""
-    whole = await fold(app[keys.PIPELINE].run(prepared.job, call))
+    whole = await fold(app[keys.PIPELINE].run(prepared.job, call, is_watched=False))
     message = await _read(app, prepared.form, whole.choices[0].text)
     tenant_id = call.caller.tenant_id
     turn = await app[keys.CHATS].add_turn(prepared.chat, prepared.asked.prompt, message, tenant_id=tenant_id)

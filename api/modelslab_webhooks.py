@@ -174,7 +174,6 @@ def _tracked(body: BaseModel, webhook: Webhook) -> str:
 
 def _count(app: web.Application, call: Call) -> None:
     """Count what the request's own line in the log could not know yet."""
-    app[keys.METRICS].called(call.timings)
-    tokens = app[keys.METRICS].llm_tokens
-    tokens.labels("prompt").inc(call.prompt_tokens)
-    tokens.labels("completion").inc(call.completion_tokens)
+    metrics = app[keys.METRICS]
+    metrics.called(call.timings)
+    metrics.spent(prompt_tokens=call.prompt_tokens, completion_tokens=call.completion_tokens)

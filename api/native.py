@@ -67,7 +67,7 @@ async def chat(request: web.Request) -> web.StreamResponse:
     async with charged(request) as call:
         asked, warnings = await _read_chat(request)
         job, more_warnings = _to_job(request, asked, conversation=call.caller.conversation)
-        events = request.app[keys.PIPELINE].run(job, call)
+        events = request.app[keys.PIPELINE].run(job, call, is_watched=asked.stream)
         renderer = _Renderer(request.app[keys.CONFIG], job, call, warnings + more_warnings)
         return await answer(request, events, renderer, is_streamed=asked.stream)
 

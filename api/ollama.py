@@ -69,7 +69,8 @@ async def _answer(
     config = request.app[keys.CONFIG]
     job = _to_job(asked, config, messages=messages, tools=tools)
     if messages:
-        return await answer(request, request.app[keys.PIPELINE].run(job, call), renderer, is_streamed=asked.stream)
+        events = request.app[keys.PIPELINE].run(job, call, is_watched=asked.stream)
+        return await answer(request, events, renderer, is_streamed=asked.stream)
     if not asked.is_farewell:
         await request.app[keys.ENGINE].wait_until_ready(config.engine_wait_seconds)
     body = renderer.without_reply("unload" if asked.is_farewell else "load")

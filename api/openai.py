@@ -51,7 +51,8 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
             created=int(request.app[keys.CLOCK].now().timestamp()),
             includes_usage=asked.stream_options.include_usage,
         )
-        return await answer(request, request.app[keys.PIPELINE].run(job, call), renderer, is_streamed=asked.stream)
+        events = request.app[keys.PIPELINE].run(job, call, is_watched=asked.stream)
+        return await answer(request, events, renderer, is_streamed=asked.stream)
 
 
 def _to_job(asked: ChatCompletionRequest, config: ApiConfig) -> Job:

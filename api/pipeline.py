@@ -95,12 +95,13 @@ class Pipeline:
                     raise
                 await asyncio.sleep(RETRY_SECONDS)
 
-    async def run(self, job: Job, call: Call) -> AsyncGenerator[Event, None]:
+    async def run(self, job: Job, call: Call, *, is_watched: bool) -> AsyncGenerator[Event, None]:
         """Yield the place in line while there is no slot, the pieces of the replies, then settle the call: `Done`.
 
+        `is_watched` says that somebody gets the events as they come, and must not be left in silence.
         Raises the 503 of a full queue, the 504 of the deadline, and the errors of `generation.errors`.
         """
-        steps = self._steps(job, call, monotonic_ns())
+        steps = self._steps(job, call, monotonic_ns(), is_watched=is_watched)
         async with aclosing(steps):
             with Deadline(self._deadline_seconds) as deadline:
                 while True:
@@ -112,7 +113,7 @@ class Pipeline:
                         return
                     yield event
 
-    async def _steps(self, job: Job, call: Call, started_ns: int) -> AsyncGenerator[Event, None]:
+    async def _steps(self, job: Job, call: Call, started_ns: int, *, is_watched: bool) -> AsyncGenerator[Event, None]:
         ends: list[Finished] = []
         caller = call.caller
         with self.queue.place(tenant_id=caller.tenant_id, person_id=caller.person_id, size=_size(job)) as place:
@@ -126,7 +127,7 @@ class Pipeline:
             place.fitted(len(fitted.prompt), is_whole=not fitted.dropped_messages)
             for choice in range(job.choices):
                 said = sum(end.completion_tokens for end in ends)
-                async with aclosing(self._reply(job, fitted, choice)) as events:
+                async with aclosing(self._reply(job, fitted, choice, is_watched=is_watched)) as events:
                     async for event, tokens in events:
                         if tokens:
                             call.timings.got_token()
@@ -145,13 +146,13 @@ class Pipeline:
         )
 
     async def _reply(
-        self, job: Job, fitted: FittedPrompt, choice: int
+        self, job: Job, fitted: FittedPrompt, choice: int, *, is_watched: bool
     ) -> AsyncGenerator[tuple[Piece | Ended, int], None]:
         """Produce one choice: its events, each with the tokens it has cost so far."""
         options = _bounded(job, len(fitted.prompt), choice)
         reader = CallReader(job.tools)
         reply = self._engine.generate(fitted.prompt, options)
-        async with aclosing(_break_silence(reply)) as events:
+        async with aclosing(_break_silence(reply) if is_watched else reply) as events:
             async for event in events:
                 if isinstance(event, EnginePiece):
                     yield Piece(reader.add(event.text), choice, event.logprobs), event.completion_tokens

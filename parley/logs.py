@@ -37,6 +37,7 @@ class JsonFormatter(logging.Formatter):
 def configure_logging(*, level: int = logging.INFO, log_format: LogFormat = "text") -> None:
     """Send the log of this process to standard error, one line a record."""
     # What the format does not show need not be found out (https://docs.python.org/3/howto/logging.html#optimization).
+    logging._srcfile = None  # noqa: SLF001 - the documented way
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if log_format == "json" else logging.Formatter(TEXT_FORMAT))

@@ -135,17 +135,20 @@ class Ledger:
             raise AllowanceUsedError(limit=limit, used=used, resets_at=resets_at)
         return Charge(tenant_id=tenant_id, day=day, used=used, limit=limit, resets_at=resets_at)
 
-    async def settle(self, charge: Charge, *, prompt_tokens: int, completion_tokens: int) -> int | None:
+    async def settle(
+        self, charge: Charge, *, prompt_tokens: int, completion_tokens: int, has_balance: bool = True
+    ) -> int | None:
         """Close a charge whose reply was produced: count its LLM tokens on the charge's own day and off the balance.
 
-        Returns the token's new balance, which may be below zero, or None where none is kept.
+        Returns the token's new balance, which may be below zero, or None where none is kept. Without `has_balance` it
+        is known that there is none: a token has one from its creation on, or never.
         """
         counts = {**_day_of(charge), "prompt": prompt_tokens, "completion": completion_tokens}
         spent = {"tenant": charge.tenant_id, "spent": prompt_tokens + completion_tokens}
 
         def settle(connection: Connection) -> int | None:
             connection.execute(_SETTLE, counts)
-            balance: int | None = connection.scalar(_SPEND, spent)
+            balance: int | None = connection.scalar(_SPEND, spent) if has_balance else None
             return balance
 
         return await self._database.change(settle)

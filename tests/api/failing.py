@@ -99,7 +99,7 @@ class Stage:
 
     def requests(self) -> int:
         """Count the requests that were answered so far."""
-        samples = [sample for each in self.service.app[keys.METRICS].requests.collect() for sample in each.samples]
+        samples = [sample for each in self.service.app[keys.METRICS]._requests.collect() for sample in each.samples]
         return int(sum(sample.value for sample in samples if sample.name.endswith("_total")))
 
     @asynccontextmanager
