@@ -1,8 +1,8 @@
-"""Which threads, batches and speculation suit llama.cpp's server: the choices behind docs/decisions/0023-speed.md.
+"""Which threads, batches, attention and speculation suit llama.cpp: the choices of docs/decisions/0023-speed.md.
 
 One server for each choice, all on the same model; they take turns within one run. Speed is measured with a model of
 random weights, speculation with the bundled model on its held-out dialogues, for it lives on what people really say.
-Prints two tables and ends in one line of JSON; a figure is a median, beside its ratio to the first choice.
+Prints a table for each and ends in one line of JSON; a figure is a median, beside its ratio to the first choice.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.bench_streams import RANDOM_MODEL
+from benchmarks.random_model import write_random_model
 from benchmarks.tried_server import Tried
 from generation.client import EngineClient
 from generation.errors import EngineUnavailableError
@@ -45,6 +46,11 @@ SETTINGS: Mapping[str, Tried] = {
     "batch 512, micro-batch 128": Tried(micro_batch=128),
     "no continuous batching": Tried(continuous=False),
 }
+ATTENTION: Mapping[str, Tried] = {"flash": Tried(flash_attention=True), "plain": Tried()}
+LENGTHS = (256, 1024, 1900)
+"""Tokens of a conversation, and of its next turn."""
+TURN_TOKENS = 46
+
 SPECULATION: Mapping[str, Tried] = {
     "none": Tried(threads=1, batch_threads=1),
     **{
@@ -104,9 +110,9 @@ async def complete(client: EngineClient, prompt: Sequence[int], **options: Any) 
     return first, perf_counter(), tokens
 
 
-def new_prompt(number: int) -> list[int]:
+def new_prompt(number: int, tokens: int = PROMPT_TOKENS) -> list[int]:
     """Make a prompt that shares no beginning with another, so that none is cached."""
-    return [1, *(7 + (number * 7919 + at * (number + 3)) % 300 for at in range(PROMPT_TOKENS - 1))]
+    return [1, *(7 + (number * 7919 + at * (number + 3)) % 300 for at in range(tokens - 1))]
 
 
 async def measure_speed(client: EngineClient, number: int) -> dict[str, float]:
@@ -122,6 +128,21 @@ async def measure_speed(client: EngineClient, number: int) -> dict[str, float]:
             figures["prompt"] = PROMPT_TOKENS / (firsts[0] - started)
         # From when all are at it: prompts that wait for each other are no decoding.
         figures[f"decode {streams}"] = sum(tokens) / (max(ends) - min(firsts))
+    return figures
+
+
+async def measure_attention(client: EngineClient, number: int) -> dict[str, float]:
+    """Measure conversations of several lengths: all of it new, a reply behind it, and the turn after it; tokens/s."""
+    figures: dict[str, float] = {}
+    for tokens in LENGTHS:
+        prompt = new_prompt(number * 10_000 + tokens, tokens)
+        began = perf_counter()
+        first, ended, count = await complete(client, prompt, n_predict=REPLY_TOKENS, ignore_eos=True)
+        figures[f"new {tokens}"] = tokens / (first - began)
+        figures[f"reply {tokens}"] = (count - 1) / (ended - first)
+        began = perf_counter()
+        first, _, _ = await complete(client, [*prompt, *new_prompt(number + 5, TURN_TOKENS)], n_predict=1)
+        figures[f"turn {tokens}"] = TURN_TOKENS / (first - began)
     return figures
 
 
@@ -149,6 +170,18 @@ async def try_settings(rounds: int) -> dict[str, dict[str, float]]:
             )
 
 
+async def try_attention(rounds: int) -> dict[str, dict[str, float]]:
+    """Let both ways of attention take turns on a layer as wide as those of a model of a billion parameters."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with serving(ATTENTION, write_random_model(Path(folder) / "random.gguf")) as clients:
+            return summarise(
+                [
+                    {name: await measure_attention(client, number) for name, client in clients.items()}
+                    for number in range(rounds)
+                ]
+            )
+
+
 async def try_speculation(rounds: int) -> dict[str, dict[str, float]]:
     """Let the ways to speculate take turns on what people say to the bundled model."""
     lines = DIALOGUES.read_text("utf-8").splitlines()
@@ -159,7 +192,7 @@ async def try_speculation(rounds: int) -> dict[str, dict[str, float]]:
         )
 
 
-TRIALS = {"settings": try_settings, "speculation": try_speculation}
+TRIALS = {"settings": try_settings, "attention": try_attention, "speculation": try_speculation}
 
 
 def summarise(rounds: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, float]]:
@@ -179,7 +212,7 @@ def main() -> None:
     """Run, print the tables, end in JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--only", choices=tuple(TRIALS), help="make one of the two trials")
+    parser.add_argument("--only", choices=tuple(TRIALS), help="make one of the trials")
     options = parser.parse_args()
     wanted = [options.only] if options.only else list(TRIALS)
     figures = {name: asyncio.run(TRIALS[name](options.rounds)) for name in wanted}

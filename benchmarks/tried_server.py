@@ -19,6 +19,7 @@ class Tried:
     micro_batch: int = 512
     continuous: bool = True
     speculation: str | None = None
+    flash_attention: bool = False
 
     def to_argument(self, model_path: str, socket_path: str) -> str:
         """Write the one argument that `main` reads."""
@@ -41,6 +42,8 @@ def main() -> None:
     params.cpuparams_batch.n_threads = tried.batch_threads
     params.n_batch, params.n_ubatch = tried.batch, tried.micro_batch
     params.cont_batching = tried.continuous
+    attention = "ENABLED" if tried.flash_attention else "DISABLED"
+    params.flash_attn_type = getattr(xllamacpp.llama_flash_attn_type, f"LLAMA_FLASH_ATTN_TYPE_{attention}")
     params.cache_ram_mib = 0
     params.hostnames = [said["socket"]]
     params.use_jinja, params.ui, params.warmup, params.verbosity = True, False, False, 2

@@ -38,6 +38,8 @@ class ChildSettings:
     """What the child is told. `context_tokens` is one slot's; `batch_tokens` 0 leaves it to the server.
 
     `adapter_paths` are LoRA files; a request names them by their place. `states_folder` is where slots may be saved.
+    `has_plain_attention` is on for processors: llama.cpp's flash attention decodes at half the pace there behind a long
+    conversation (docs/decisions/0023-speed.md).
     """
 
     model_path: str
@@ -51,6 +53,7 @@ class ChildSettings:
     server_binary: str | None
     adapter_paths: Sequence[str] = ()
     states_folder: str | None = None
+    has_plain_attention: bool = False
 
     def to_line(self) -> bytes:
         """Write the one line that `main` reads."""
@@ -86,6 +89,8 @@ def _serve_packaged(settings: ChildSettings) -> NoReturn:
     if settings.batch_tokens:
         params.n_batch = settings.batch_tokens
         params.n_ubatch = settings.batch_tokens
+    if settings.has_plain_attention:
+        params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
     params.cache_ram_mib = settings.cache_mib
     params.slot_prompt_similarity = SLOT_SIMILARITY
     params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(path, 0.0) for path in settings.adapter_paths]
@@ -142,6 +147,8 @@ def binary_command(binary: str, settings: ChildSettings, key_file: Path) -> Sequ
     command += ["--log-verbosity", str(_LOG_WARNINGS)]
     if settings.batch_tokens:
         command += ["--batch-size", str(settings.batch_tokens), "--ubatch-size", str(settings.batch_tokens)]
+    if settings.has_plain_attention:
+        command += ["--flash-attn", "off"]
     for path in settings.adapter_paths:
         command += ["--lora", path]
     if settings.states_folder is not None:

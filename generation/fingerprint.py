@@ -32,6 +32,8 @@ def fingerprint(settings: ChildSettings, header: GgufHeader, adapter: Adapter | 
         "context_tokens": settings.context_tokens,
         "slots": settings.slots,
         "batch_tokens": settings.batch_tokens,
+        # The values lie in another order.
+        "has_plain_attention": settings.has_plain_attention,
     }
     return hashlib.blake2b(json.dumps(facts).encode(), digest_size=_DIGEST_BYTES).hexdigest()
 

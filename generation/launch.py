@@ -110,6 +110,7 @@ def plan_child(config: LlamaCppConfig, header: GgufHeader, *, socket_path: Path,
         slots=config.slots,
         threads=threads,
         batch_tokens=choose_batch_tokens(header.parameters, threads) if is_on_processor else 0,
+        has_plain_attention=is_on_processor,
         # The server's cache of conversations forgets which adapter computed them, and would hand one's to another:
         # https://github.com/ggml-org/llama.cpp/issues/26207
         cache_mib=0 if config.adapters else choose_cache_mib(int(psutil.virtual_memory().total)),

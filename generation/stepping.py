@@ -184,6 +184,9 @@ async def _fetch_step(client: EngineClient, body: Mapping[str, Any], *, plain: i
         places = (await client.post("/completion", biased)).get("completion_probabilities")
         if places:
             return _read_step(places[0]["top_probs"], plain=plain, boost=boost)
+    if [plain, False] in body.get("logit_bias", ()):
+        # Every whole token has been said, and may not be said again: there is nothing left to say.
+        return _read_step((), plain=plain, boost=0.0)
     raise EngineUnavailableError("the model named no token to go on with")
 
 
