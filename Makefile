@@ -93,7 +93,7 @@ $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
 # Node.js itself came with the tests' Python packages.
 $(NODE_MODULES)/.installed: tests/javascript/package.json | $(VENV)/.installed-test
 	@echo "Installing what the examples in JavaScript import into $(NODE_MODULES) (once)"
-	@$(BIN)/npm install --prefix tests/javascript --silent --no-package-lock --ignore-scripts --no-audit --no-fund
+	@$(BIN)/npm install --prefix tests/javascript --loglevel error --fetch-retry-maxtimeout 10000 --no-package-lock --ignore-scripts --no-audit --no-fund
 	@touch $@
 
 # litellm pins an older openai than the tests use, and brings 330 MB.
