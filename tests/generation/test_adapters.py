@@ -39,7 +39,9 @@ QUESTIONS = (
 ASKED = tuple((draw.randrange(len(QUESTIONS)), draw.choice(NAMES)) for draw in [random.Random(5)] for _ in range(100))
 """Which question goes to which adapter, one after the other."""
 
-Replies = dict[tuple[int, str | None], str]
+Replies = dict[tuple[int, str | None], set[str]]
+"""More than one where two tokens are nearly as likely: a prompt that goes on from another's beginning is not rounded as
+one that is computed at once."""
 
 
 @pytest.fixture(scope="session")
@@ -81,34 +83,39 @@ async def say_afresh(engine: LlamaCppEngine, prompt: list[int], name: str | None
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def expected(adapted: LlamaCppEngine, prompts: list[list[int]]) -> Replies:
-    """What each adapter says to each question."""
-    return {
-        (number, name): await say_afresh(adapted, prompt, name)
-        for number, prompt in enumerate(prompts)
-        for name in NAMES
-    }
+    """What each adapter says to each question, alone: after nothing, and after every question to itself."""
+    said: Replies = {}
+    for name in NAMES:
+        for number, prompt in enumerate(prompts):
+            said[number, name] = {await say_afresh(adapted, prompt, name)}
+            for before in prompts:
+                await say_afresh(adapted, before, name)
+                said[number, name].add(await say(adapted, prompt, name))
+    return said
 
 
 async def test_every_adapter_changes_the_reply_and_none_is_the_model_itself(
     demo_engine: Engine, prompts: list[list[int]], expected: Replies
 ) -> None:
     for number, prompt in enumerate(prompts):
-        assert len({expected[number, name] for name in NAMES}) == len(NAMES)
-        assert expected[number, None] == await say(demo_engine, prompt, None)
+        assert len(set.union(*(expected[number, name] for name in NAMES))) == sum(
+            len(expected[number, name]) for name in NAMES
+        )
+        assert await say(demo_engine, prompt, None) in expected[number, None]
 
 
 async def test_requests_for_one_adapter_after_another_do_not_disturb_each_other(
     adapted: LlamaCppEngine, prompts: list[list[int]], expected: Replies
 ) -> None:
     replies = [await say(adapted, prompts[number], name) for number, name in ASKED]
-    assert replies == [expected[asked] for asked in ASKED]
+    assert all(reply in expected[asked] for reply, asked in zip(replies, ASKED, strict=True))
 
 
 async def test_requests_for_different_adapters_at_once_do_not_disturb_each_other(
     adapted: LlamaCppEngine, prompts: list[list[int]], expected: Replies
 ) -> None:
     replies = await asyncio.gather(*(say(adapted, prompts[number], name) for number, name in ASKED))
-    assert replies == [expected[asked] for asked in ASKED]
+    assert all(reply in expected[asked] for reply, asked in zip(replies, ASKED, strict=True))
 
 
 async def test_what_one_adapter_computed_is_used_again_for_the_same_one(
@@ -130,7 +137,10 @@ async def test_replies_that_are_drawn_token_by_token_keep_to_their_adapter(
 
     asked = [(number, name) for number in (0, 1) for name in NAMES]
     replies = await asyncio.gather(*(step(number, name) for number, name in asked))
-    assert all(expected[key].startswith(reply) and reply for key, reply in zip(asked, replies, strict=True))
+    assert all(
+        reply and any(each.startswith(reply) for each in expected[key])
+        for key, reply in zip(asked, replies, strict=True)
+    )
 
 
 async def test_nobody_who_asks_later_goes_before_a_request_for_another_adapter(
@@ -160,7 +170,7 @@ async def test_nobody_who_asks_later_goes_before_a_request_for_another_adapter(
         talking = [asyncio.create_task(go_on(each, tokens)) for each, tokens in zip(began, lengths, strict=True)]
         await asyncio.gather(*(each.wait() for each in began))
         is_asked.set()
-        assert await say(engine, prompts[1], "one") == expected[1, "one"]
+        assert await say(engine, prompts[1], "one") in expected[1, "one"]
         is_answered.set()
         await asyncio.gather(*talking)
     finally:
@@ -193,7 +203,7 @@ async def test_a_server_of_the_operators_own_takes_adapters_too(
     await engine.start()
     try:
         for name in (None, "two", "one", None):
-            assert await say(engine, prompts[1], name) == expected[1, name]
+            assert await say(engine, prompts[1], name) in expected[1, name]
     finally:
         await engine.close()
 
