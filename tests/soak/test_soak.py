@@ -19,7 +19,7 @@ from tests.soak.chaos import Pace
 from tests.soak.soak import Plan, print_report, soak
 from tests.soak.world import Talk
 
-MINUTE = Plan(seconds=34.0, workers=12, seed=1906, pace=Pace(pause=(3.0, 8.0), calm_seconds=6.0), is_long=False)
+MINUTE = Plan(seconds=48.0, workers=12, seed=1906, pace=Pace(pause=(3.0, 8.0), calm_seconds=6.0), is_long=False)
 
 
 @pytest.mark.timeout(300)
