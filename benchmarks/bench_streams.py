@@ -41,6 +41,15 @@ LAG_STEP_SECONDS = 0.005
 RANDOM_MODEL = TinyModel(width=640, heads=10, feed_forward=1792, layers=11, quantized=True)
 """56 million parameters."""
 
+LARGE_MODEL = TinyModel(width=2048, heads=32, feed_forward=5632, layers=22, quantized=True)
+"""1.1 billion parameters. A round takes more than a minute on two cores, so it runs only when asked for."""
+
+MODELS = (
+    ("random", "random weights, 56 M", RANDOM_MODEL),
+    ("demo", "demo model, 3 M", None),
+    ("large", "random weights, 1.1 B", LARGE_MODEL),
+)
+
 OPTIONS = {"temperature": 1.0, "top_k": 40, "top_p": 1.0, "num_predict": -2, "num_ctx": CONTEXT}
 
 
@@ -182,15 +191,15 @@ def main() -> None:
     """Run, print the table, end in JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--only", choices=("random", "demo"), help="measure one of the two models")
+    parser.add_argument("--only", choices=("random", "demo", "large"), help="measure one of the models")
     options = parser.parse_args()
     rounds, only = options.rounds, options.only
+    figures = {}
     with tempfile.TemporaryDirectory() as folder:
-        random_model = write_tiny_model(Path(folder) / "random.gguf", RANDOM_MODEL)
-        models = {"random weights, 56 M": random_model, "demo model, 3 M": demo_path()}
-        figures = {
-            name: asyncio.run(measure(path, rounds)) for name, path in models.items() if name.startswith(only or "")
-        }
+        for key, name, made_of in MODELS:
+            if key == only or (only is None and key != "large"):
+                path = write_tiny_model(Path(folder) / f"{key}.gguf", made_of) if made_of else demo_path()
+                figures[name] = asyncio.run(measure(path, rounds))
     table = Table("", *figures, title=f"Median of {rounds}, {STREAMS} slots, {THREADS} threads")
     for key in next(iter(figures.values())):
         table.add_row(key.replace("_", " "), *(f"{found[key]:,.2f}" for found in figures.values()))
