@@ -11,6 +11,7 @@ from rich.console import Console
 from bot.errors import DiscordLoginError
 from generation.errors import ModelError
 from parley import __version__
+from parley.db_commands import db
 from parley.failure import FailureError
 from parley.logs import configure_logging
 from parley.model_commands import model
@@ -91,6 +92,7 @@ def _run(command: Callable[[Settings], Coroutine[Any, Any, None]], *, log: bool 
 
 
 main.add_command(token)
+main.add_command(db)
 main.add_command(model)
 
 if __name__ == "__main__":

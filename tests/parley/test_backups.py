@@ -1,0 +1,70 @@
+"""`parley db backup` and `restore`, beside a Parley that runs and without one."""
+
+import json
+from pathlib import Path
+
+import aiohttp
+
+from tests.parley.process import run, started
+
+
+async def _tokens(folder: Path) -> list[str]:
+    _, out, _ = await run(folder, "token", "list", "--json")
+    return [each["name"] for each in json.loads(out)]
+
+
+async def test_a_running_parley_goes_on_with_what_was_restored(tmp_path: Path) -> None:
+    async with started(tmp_path, "api", PARLEY_SERVICE_TOKEN="s" * 32) as parley, aiohttp.ClientSession() as session:
+        await parley.until_ready()
+        _, secret, _ = await run(tmp_path, "token", "create", "--name", "kept")
+        headers = {"Authorization": f"Bearer {secret.strip()}"}
+
+        async def used() -> int:
+            body = {"messages": [{"role": "user", "content": "Hi"}], "num_predict": 4}
+            async with session.post(f"{parley.url}/ai/chat", json=body, headers=headers) as response:
+                assert response.status == 200
+                remaining = int(response.headers["X-RateLimit-Remaining"])
+                return 1000 - remaining
+
+        assert await used() == 1
+        status, out, error = await run(tmp_path, "db", "backup", "copy.db")
+        assert (status, error) == (0, "")
+        assert "parley db restore copy.db" in out
+        await run(tmp_path, "token", "create", "--name", "made later")
+        assert await used() == 2
+        status, out, error = await run(tmp_path, "db", "restore", "copy.db")
+        assert (status, error) == (0, "")
+        assert await used() == 2, "the second call was made after the backup"
+        kept = next((tmp_path / "data").glob("parley.db.before-restore-*"))
+        assert str(kept.name) in out
+        assert "made later" not in await _tokens(tmp_path)
+        status, out, error = await run(tmp_path, "db", "restore", str(kept))
+        assert (status, error) == (0, "")
+        assert "made later" in await _tokens(tmp_path), "what a restore replaced can be had back"
+
+
+async def test_a_restore_makes_a_database_where_there_is_none(tmp_path: Path) -> None:
+    await run(tmp_path, "token", "create", "--name", "kept")
+    await run(tmp_path, "db", "backup", "copy.db")
+    status, out, _ = await run(tmp_path, "db", "restore", "copy.db", DATABASE_URL="sqlite:///fresh/new.db")
+    assert (status, "before" in out) == (0, False)
+    _, out, _ = await run(tmp_path, "token", "list", "--json", DATABASE_URL="sqlite:///fresh/new.db")
+    assert [each["name"] for each in json.loads(out)] == ["kept"]
+    assert [each.name for each in (tmp_path / "fresh").iterdir()] == ["new.db"]
+
+
+async def test_mistakes_are_one_line_and_change_nothing(tmp_path: Path) -> None:
+    await run(tmp_path, "token", "create", "--name", "kept")
+    (tmp_path / "text").write_text("no database")
+    mistakes = {
+        ("backup", "text"): "is there already",
+        ("backup", "no/such/folder/copy.db"): "cannot be written",
+        ("restore", "missing"): "is not there",
+        ("restore", "text"): "is not an SQLite database",
+    }
+    for arguments, words in mistakes.items():
+        status, out, error = await run(tmp_path, "db", *arguments)
+        assert (status, out, error.count("\n")) == (1, "", 1), error
+        assert words in error
+    assert await _tokens(tmp_path) == ["kept"]
+    assert sorted(each.name for each in (tmp_path / "data").iterdir()) == ["parley.db"]
