@@ -40,7 +40,7 @@ async def test_a_stream_passes_piece_by_piece(tmp_path: Path, proxy: Proxy) -> N
         assert pausing.body_sizes == [len(LARGE)]
 
 
-@pytest.mark.parametrize("proxy", [nginx, caddy], ids=["nginx", "caddy"])
+@pytest.mark.parametrize("proxy", [nginx, caddy, balancer], ids=["nginx", "caddy", "balancer"])
 async def test_measurements_stay_inside(tmp_path: Path, proxy: Proxy) -> None:
     async with (
         serving(Pausing()) as upstream,
