@@ -24,12 +24,13 @@ OURS = "parley"
 Service = dict[str, Any]
 
 
-def read(folder: Path, profile: str, **variables: str) -> dict[str, Service]:
+def read(folder: Path, profile: str | None = None, **variables: str) -> dict[str, Service]:
     """Let Compose resolve the file for a folder, in which an `.env` may lie; an error of its own fails the test."""
     done = subprocess.run(
         [
             *(program("docker-compose"), "--file", str(ROOT / "compose.yaml"), "--project-directory", str(folder)),
-            *("--profile", profile, "config", "--format", "json"),
+            *(("--profile", profile) if profile else ()),
+            *("config", "--format", "json"),
         ],
         env={"PATH": os.environ["PATH"], **variables},
         capture_output=True,
@@ -62,6 +63,17 @@ def test_nothing_belongs_to_two_profiles_or_none(tmp_path: Path) -> None:
     assert {name: service["profiles"] for name, service in services.items()} == {
         name: [profile] for profile, names in PROFILES.items() for name in names
     }
+
+
+def test_the_profile_may_stand_in_the_file_of_settings(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("COMPOSE_PROFILES=postgres\n", "utf-8")
+    assert read(tmp_path).keys() == PROFILES["postgres"]
+
+
+def test_every_variable_is_a_setting_or_told_of() -> None:
+    names = set(re.findall(r"\$\{(\w+)", (ROOT / "compose.yaml").read_text("utf-8")))
+    told = (ROOT / "docs/operations.md").read_text("utf-8")
+    assert [name for name in names - set(known_names()) if f"`{name}`" not in told] == []
 
 
 def test_images_are_pinned_or_built_here(tmp_path: Path) -> None:
@@ -130,6 +142,7 @@ def test_service_and_bot_share_database_and_secret(tmp_path: Path) -> None:
     assert bot["PARLEY_API_URL"] == "http://balancer:8080"
     assert services["api"]["deploy"]["replicas"] == 5
     assert services["bot"].get("deploy") is None, "one bot for each Discord token"
+    assert api["DISCORD_TOKEN"] == ""
 
 
 def test_what_depends_on_the_database_waits_until_it_answers(tmp_path: Path) -> None:

@@ -85,6 +85,13 @@ def test_it_has_one_process_and_the_pair() -> None:
     assert all(line.startswith("exec ") for line in procfile().values()), "a signal reaches Parley, not a shell"
 
 
+def test_a_platform_builds_what_the_tests_have_tried() -> None:
+    lines = (ROOT / "requirements.txt").read_text("utf-8").splitlines()
+    assert [line for line in lines if not line.startswith("#")] == ["--constraint constraints.txt", "."]
+    version = (ROOT / ".python-version").read_text("utf-8").strip()
+    assert f"FROM python:{version}-slim" in (ROOT / "Dockerfile").read_text("utf-8")
+
+
 @pytest.mark.parametrize("database", DATABASES)
 async def test_web_starts_with_port_and_database_alone_and_stops_in_time(tmp_path: Path, database: str) -> None:
     port = free_port()
