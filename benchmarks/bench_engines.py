@@ -99,7 +99,7 @@ async def measure(model: Path) -> dict[str, dict[str, float]]:
         "ctransformers": CTransformersEngine(config),
     }
     if (server := find_native_server()) is not None:
-        engines["make native"] = LlamaCppEngine(replace(config, server_binary=server, is_server_native=True))
+        engines["make native"] = LlamaCppEngine(replace(config, server_binary=server))
     rounds: dict[str, list[dict[str, float]]] = {name: [] for name in engines}
     try:
         for engine in engines.values():

@@ -12,6 +12,7 @@ import psutil
 from generation.adapters import Adapter, count_bytes
 from generation.chat_template import is_template
 from generation.child import ChildSettings
+from generation.devices import ComputesOn
 from generation.errors import ModelError
 from generation.gguf_file import GgufHeader
 from generation.warmth import Keeping
@@ -39,7 +40,7 @@ _LARGEST_CACHE_MIB = 2048
 class LocalConfig:
     """What the operator chose. `context_tokens` is what one request may use; `slots` requests run at once.
 
-    `adapters` are LoRA adapters for this very model.
+    `adapters` are LoRA adapters for this very model. `computes_on` says where the weights will lie.
     """
 
     model_path: Path
@@ -48,18 +49,17 @@ class LocalConfig:
     slots: int
     threads: int
     adapters: tuple[Adapter, ...] = ()
+    computes_on: ComputesOn = ComputesOn.PROCESSOR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LlamaCppConfig(LocalConfig):
     """With a llama-server to run in place of the package, where there is one.
 
-    `is_server_native` says that it was built for this machine's processor: it computes on that, and on no GPU.
     `keeping` says where conversations are kept warm; nowhere without.
     """
 
     server_binary: Path | None = None
-    is_server_native: bool = False
     keeping: Keeping | None = None
 
 
@@ -69,7 +69,9 @@ def usable_context(config: LocalConfig, header: GgufHeader) -> int:
 
 
 def check_memory(config: LocalConfig, header: GgufHeader, *, available_bytes: int) -> None:
-    """Raise `ModelError` when weights and the KV cache of all slots will not fit."""
+    """Raise `ModelError` when weights and the KV cache of all slots will not fit; a GPU's memory its server knows."""
+    if config.computes_on is ComputesOn.GPU:
+        return
     weights = header.size_bytes + count_bytes(config.adapters)
     needed = weights + header.kv_bytes_per_token * usable_context(config, header) * config.slots
     if needed > available_bytes:
@@ -100,8 +102,8 @@ def fetch_available_bytes(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
 def plan_child(config: LlamaCppConfig, header: GgufHeader, *, socket_path: Path, api_key: str) -> ChildSettings:
     """Say what the child shall do."""
     threads = choose_threads(header.parameters, config.threads)
-    # A binary of the operator's own may compute on a GPU, where small batches only cost.
-    is_on_processor = config.server_binary is None or config.is_server_native
+    # On a GPU small batches only cost.
+    is_on_processor = config.computes_on is ComputesOn.PROCESSOR
     return ChildSettings(
         model_path=str(config.model_path.absolute()),
         socket_path=str(socket_path),
@@ -111,13 +113,21 @@ def plan_child(config: LlamaCppConfig, header: GgufHeader, *, socket_path: Path,
         threads=threads,
         batch_tokens=choose_batch_tokens(header.parameters, threads) if is_on_processor else 0,
         has_plain_attention=is_on_processor,
-        # The server's cache of conversations forgets which adapter computed them, and would hand one's to another:
-        # https://github.com/ggml-org/llama.cpp/issues/26207
-        cache_mib=0 if config.adapters else choose_cache_mib(int(psutil.virtual_memory().total)),
+        cache_mib=choose_cache_mib(int(psutil.virtual_memory().total)) if _gains_by_cache(config) else 0,
         server_binary=None if config.server_binary is None else str(config.server_binary.absolute()),
         adapter_paths=[str(adapter.path.absolute()) for adapter in config.adapters],
         states_folder=None if config.keeping is None else str(config.keeping.folder.absolute()),
     )
+
+
+def _gains_by_cache(config: LlamaCppConfig) -> bool:
+    """Say whether conversations that lost their slot shall wait in the server's memory.
+
+    That cache forgets which adapter computed them, and would hand one's to another
+    (https://github.com/ggml-org/llama.cpp/issues/26207). A GPU computes a prompt as fast as it is copied to memory and
+    back, and stops all slots for the copying: for up to 10 s (docs/decisions/0032-gpu-servers.md).
+    """
+    return not config.adapters and config.computes_on is not ComputesOn.GPU
 
 
 def check_ctransformers(config: LocalConfig, header: GgufHeader) -> None:

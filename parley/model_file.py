@@ -7,6 +7,7 @@ from pathlib import Path
 
 from generation.adapters import Adapter, check_adapters
 from generation.ctransformers_engine import CTransformersEngine
+from generation.devices import ComputesOn, find_devices
 from generation.engine import Engine
 from generation.errors import ModelError
 from generation.gguf_file import read_gguf_header
@@ -75,7 +76,7 @@ def choose_model(settings: Settings) -> ChosenModel:
         threads=settings.threads or os.cpu_count() or 1,
         adapters=read_adapters(settings.lora),
         server_binary=settings.llama_server or native_server,
-        is_server_native=native_server is not None,
+        computes_on=ComputesOn.PROCESSOR if settings.llama_server is None else find_devices(settings.llama_server),
     )
     header = read_gguf_header(path)
     check_adapters(config.adapters, header, model_name=name)

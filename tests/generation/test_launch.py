@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from generation.devices import ComputesOn
 from generation.errors import ModelError
 from generation.gguf_file import GgufHeader
 from generation.launch import (
@@ -76,10 +77,27 @@ def test_the_prompt_cache_is_a_share_of_memory() -> None:
     assert choose_cache_mib(64 * GIB) == 2048
 
 
-def test_a_gpu_server_chooses_its_own_batches() -> None:
+def test_a_server_on_the_processor_gets_batches_for_it() -> None:
     planned = plan_child(CONFIG, HEADER, socket_path=Path("/x/1.sock"), api_key="key")
     assert (planned.batch_tokens, planned.threads, planned.server_binary) == (80, 8, None)
+    assert planned.has_plain_attention
+    assert planned.cache_mib > 0
     assert Path(planned.model_path).is_absolute()
-    config = replace(CONFIG, server_binary=Path("/opt/llama-server"))
+    own = replace(CONFIG, server_binary=Path("/opt/llama-server"))
+    assert plan_child(own, HEADER, socket_path=Path("/x/1.sock"), api_key="key").batch_tokens == 80
+
+
+def test_a_server_on_a_gpu_chooses_its_batches_and_copies_no_conversation_to_memory() -> None:
+    config = replace(CONFIG, server_binary=Path("/opt/llama-server"), computes_on=ComputesOn.GPU)
     planned = plan_child(config, HEADER, socket_path=Path("/x/1.sock"), api_key="key")
     assert (planned.batch_tokens, planned.server_binary) == (0, "/opt/llama-server")
+    assert not planned.has_plain_attention
+    assert planned.cache_mib == 0
+    check_memory(config, HEADER, available_bytes=1)
+
+
+def test_a_server_that_does_not_tell_chooses_its_batches_and_keeps_conversations_in_memory() -> None:
+    config = replace(CONFIG, server_binary=Path("/opt/llama-server"), computes_on=ComputesOn.UNKNOWN)
+    planned = plan_child(config, HEADER, socket_path=Path("/x/1.sock"), api_key="key")
+    assert (planned.batch_tokens, planned.has_plain_attention) == (0, False)
+    assert planned.cache_mib > 0

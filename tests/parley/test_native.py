@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from generation.devices import ComputesOn
 from generation.gguf_file import read_gguf_header
 from generation.launch import choose_batch_tokens, plan_child
 from parley.demo_model import demo_path
@@ -43,12 +44,12 @@ def test_without_one_the_package_runs() -> None:
 def test_one_that_was_built_here_runs_in_batches_for_this_processor() -> None:
     server = installed()
     config = choose_model(load_settings()).config
-    assert (config.server_binary, config.is_server_native) == (server, True)
+    assert (config.server_binary, config.computes_on) == (server, ComputesOn.PROCESSOR)
     header = read_gguf_header(demo_path())
     planned = plan_child(config, header, socket_path=Path("s"), api_key="key")
     assert planned.server_binary == str(server.absolute())
     assert planned.batch_tokens == choose_batch_tokens(header.parameters, planned.threads)
-    own = replace(config, is_server_native=False)
+    own = replace(config, computes_on=ComputesOn.GPU)
     assert plan_child(own, header, socket_path=Path("s"), api_key="key").batch_tokens == 0
 
 
@@ -57,7 +58,7 @@ def test_the_operators_own_goes_before_it(tmp_path: Path, monkeypatch: pytest.Mo
     own = program(tmp_path / "own/llama-server")
     monkeypatch.setenv("PARLEY_LLAMA_SERVER", str(own))
     config = choose_model(load_settings()).config
-    assert (config.server_binary, config.is_server_native) == (own, False)
+    assert (config.server_binary, config.computes_on) == (own, ComputesOn.UNKNOWN)
 
 
 def test_the_other_engine_does_without(monkeypatch: pytest.MonkeyPatch) -> None:
