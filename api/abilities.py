@@ -5,11 +5,15 @@ Owns: the wire's names for the engine's options, and the sentences. Does not own
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
+from typing import Any
+
+from pydantic import BaseModel
 
 from api.contract import FieldProblem
 from api.errors import invalid
-from generation.abilities import NEUTRAL, Abilities, Unable, find_unable
+from api.job import UNTIL_CONTEXT_IS_FULL
+from generation.abilities import NEUTRAL, WITHOUT, Abilities, Unable, find_unable
 from generation.engine import SamplingOptions
 
 WIRE_NAMES = {"json_schema": "format", "max_tokens": "num_predict", "adapter": "PARLEY_LORA"}
@@ -22,11 +26,26 @@ NOT_ON_THE_WIRE = frozenset({"ignore_eos", "logprobs", "shown_tokens", "conversa
 """Options of other dialects than the native one, and what is no option of a caller's."""
 
 
-def check_abilities(sampling: SamplingOptions, abilities: Abilities) -> None:
-    """Raise the 400 that names every option the engine cannot honour; nothing is ever ignored."""
-    problems = [_problem(unable, abilities) for unable in find_unable(sampling, abilities)]
+def within_abilities(sampling: SamplingOptions, abilities: Abilities, *, asked: BaseModel) -> SamplingOptions:
+    """Return the options as the engine can honour them; `asked` is the body, or the part of it, that they came from.
+
+    What the caller wrote is honoured or refused, never ignored: raises the 400 that names every such option. What
+    nobody wrote, and is there because the contract has a default, is switched off where the engine cannot do it.
+    """
+    # OpenAI's penalties have no window, so nobody can have asked for one.
+    unwritten = (type(asked).model_fields.keys() | {"repeat_last_n"}) - asked.model_fields_set
+    problems: list[FieldProblem] = []
+    changes: dict[str, Any] = {}
+    for unable in find_unable(sampling, abilities):
+        if unable.option in unwritten and not unable.beside:
+            changes[unable.option] = WITHOUT[unable.option]
+        else:
+            problems.append(_problem(unable, abilities))
+    if "ignore_eos" not in abilities.options and getattr(asked, "num_predict", None) == UNTIL_CONTEXT_IS_FULL:
+        problems.append(FieldProblem(field="num_predict", problem=f"the engine {abilities.engine} cannot do -2"))
     if problems:
         raise invalid(f"{problems[0].field}: {problems[0].problem}", details=problems)
+    return replace(sampling, **changes) if changes else sampling
 
 
 def _problem(unable: Unable, abilities: Abilities) -> FieldProblem:
@@ -34,7 +53,7 @@ def _problem(unable: Unable, abilities: Abilities) -> FieldProblem:
     if unable.beside:
         others = " and ".join(sorted(map(_wire_name, unable.beside)))
         return FieldProblem(field=field, problem=f"cannot be combined with {others} on {abilities.engine}")
-    neutral = NEUTRAL[unable.option]
+    neutral = WITHOUT[unable.option]
     return FieldProblem(field=field, problem=f"the engine {abilities.engine} cannot do this; leave it at {neutral!r}")
 
 

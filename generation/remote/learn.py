@@ -1,0 +1,144 @@
+"""Learns before the start what all servers can do, and says in one line what is wrong with one that cannot be used.
+
+Owns: how often a server is asked that does not answer yet, and the words. Does not own: what is asked (`look.py`,
+`probing.py`, `scan.py`).
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+from generation.client import EngineRefusedError
+from generation.encoder import PromptEncoder
+from generation.engine import Message
+from generation.errors import EngineUnavailableError, ModelError
+from generation.remote.address import Address
+from generation.remote.facts import Cluster, Facts
+from generation.remote.look import WrongServerError, look
+from generation.remote.probing import probe
+from generation.remote.replica import Watching
+from generation.remote.scan import read_vocabulary
+from generation.remote.tokenizers import choose_tokenizer
+from generation.remote.wire import Patience, RemoteClient
+
+_LOG = logging.getLogger(__name__)
+
+SETTING = "PARLEY_ENGINE_URL"
+
+START_SECONDS = 8.0
+"""How long servers may take to answer at all: those that are started together with Parley."""
+LOAD_SECONDS = 600.0
+"""How long one may take that says that it is loading its model."""
+_PAUSE_SECONDS = 0.5
+
+_LOADING = "the model is loading"
+
+_HELLO = [Message("user", "Hello!")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteConfig:
+    """What the operator chose. `model` is a name of the servers' list, None for the only one.
+
+    `context_tokens` is what one request may use at most, `slots` how many requests run at once on all servers together.
+    """
+
+    addresses: Sequence[Address]
+    model: str | None
+    context_tokens: int
+    slots: int
+    api_key: str | None = None
+    patience: Patience = field(default_factory=Patience)
+    watching: Watching = field(default_factory=Watching)
+    start_seconds: float = START_SECONDS
+
+
+async def learn(config: RemoteConfig) -> Cluster:
+    """Ask every server; those that do not answer are left out, as long as one does.
+
+    Raises `ModelError` with one line for the operator.
+    """
+    async with _clients(config) as clients:
+        results = await asyncio.gather(*(_look_until_it_answers(client, config) for client in clients))
+        found: list[tuple[Address, RemoteClient, Facts]] = []
+        for address, client, result in zip(config.addresses, clients, results, strict=True):
+            if isinstance(result, WrongServerError):
+                raise ModelError(f"{SETTING}: {address} {result}")
+            if isinstance(result, Facts):
+                found.append((address, client, result))
+            else:
+                _LOG.warning("%s does not answer: %s", address, result.reason)
+        if not found:
+            raise ModelError(f"{SETTING}: {_name_all(config.addresses)} cannot be reached; start it, or set another")
+        _require_alike(found)
+        _, client, facts = found[0]
+        context_tokens = min((each.context_tokens for _, _, each in found if each.context_tokens), default=None)
+        facts = replace(facts, context_tokens=context_tokens)
+        try:
+            return await _learn_more(client, facts)
+        except EngineUnavailableError as error:
+            raise ModelError(f"{SETTING}: {found[0][0]} fails: {error.reason}; its log may say why") from None
+        except EngineRefusedError as error:
+            raise ModelError(
+                f"{SETTING}: {found[0][0]} answers with status {error.status}; its log may say why"
+            ) from None
+
+
+@asynccontextmanager
+async def _clients(config: RemoteConfig) -> AsyncIterator[list[RemoteClient]]:
+    async with AsyncExitStack() as stack:
+        clients = [RemoteClient(each, config.api_key, patience=config.patience) for each in config.addresses]
+        for client in clients:
+            stack.push_async_callback(client.close)
+        yield clients
+
+
+async def _look_until_it_answers(
+    client: RemoteClient, config: RemoteConfig
+) -> Facts | WrongServerError | EngineUnavailableError:
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    while True:
+        try:
+            return await look(client, config.model)
+        except WrongServerError as error:
+            return error
+        except EngineRefusedError as error:
+            failure = EngineUnavailableError(f"it answers with status {error.status}")
+        except EngineUnavailableError as error:
+            failure = error
+        patience = LOAD_SECONDS if failure.reason == _LOADING else config.start_seconds
+        if loop.time() - began + _PAUSE_SECONDS > patience:
+            return failure
+        await asyncio.sleep(_PAUSE_SECONDS)
+
+
+def _require_alike(found: Sequence[tuple[Address, RemoteClient, Facts]]) -> None:
+    """Refuse servers between which a conversation could not move. Their contexts may differ: the smallest holds."""
+    first, _, facts = found[0]
+    for address, _, others in found[1:]:
+        difference = replace(others, context_tokens=None).differs_from(replace(facts, context_tokens=None))
+        if difference is not None:
+            raise ModelError(f"{SETTING}: {address} is not like {first}: {difference}; give all the same model")
+
+
+def _name_all(addresses: Sequence[Address]) -> str:
+    return str(addresses[0]) if len(addresses) == 1 else f"none of the {len(addresses)} engine servers"
+
+
+async def _learn_more(client: RemoteClient, facts: Facts) -> Cluster:
+    control_texts, adds_space_prefix, spares = await read_vocabulary(facts, client.post)
+    prompt: list[int] = []
+    tokenizer = choose_tokenizer(facts, client.post)
+    if tokenizer is not None:
+        encoder = PromptEncoder(tokenizer, control_texts, separators=spares if adds_space_prefix else None)
+        prompt = await encoder.encode_chat(_HELLO)
+    return Cluster(
+        facts=facts,
+        abilities=await probe(client, facts, prompt),
+        control_texts=control_texts,
+        adds_space_prefix=adds_space_prefix,
+        spares=spares,
+    )
