@@ -5,6 +5,7 @@ Owns: the wire's names for the engine's options, and the sentences. Does not own
 """
 
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import fields, replace
 from typing import Any
 
@@ -71,18 +72,26 @@ def describe(abilities: Abilities) -> Iterator[str]:
             continue
         names = " and ".join(f"`{_wire_name(option)}`" for option in sorted(group))
         yield f"{names} cannot be combined on {abilities.engine}."
+    yield from _describe_notes(abilities)
+
+
+def _describe_notes(abilities: Abilities) -> Iterator[str]:
     for option, note in abilities.notes.items():
         yield f"`{_wire_name(option)}` on {abilities.engine}: {note}."
 
 
-def table(engines: Iterable[Abilities]) -> str:
-    """Render Markdown: a row per option, a column per engine, and what is particular below (the README holds it)."""
+def table(engines: Iterable[Abilities], *, hides: AbstractSet[str] = frozenset(), tells_lacks: bool = True) -> str:
+    """Render Markdown: a row per option, a column per engine, and what is particular below.
+
+    `hides` are options without a row; `tells_lacks` says in sentences, too, what the rows show as refused.
+    """
     engines = list(engines)
-    names = [field.name for field in fields(SamplingOptions) if field.name not in NOT_ON_THE_WIRE]
+    names = [field.name for field in fields(SamplingOptions) if field.name not in NOT_ON_THE_WIRE | hides]
     lines = ["| option | " + " | ".join(each.engine for each in engines) + " |", "|---" * (len(engines) + 1) + "|"]
     for name in names:
         refusal = "refused at the start" if name in AT_START else "400"
         marks = ("yes" if name in each.options else refusal for each in engines)
         lines.append(f"| `{_wire_name(name)}` | " + " | ".join(marks) + " |")
-    notes = [f"- {sentence}" for each in engines for sentence in describe(each)]
+    say = describe if tells_lacks else _describe_notes
+    notes = [f"- {sentence}" for each in engines for sentence in say(each)]
     return "\n".join([*lines, "", *notes]) + "\n"

@@ -27,7 +27,7 @@ _LOG = logging.getLogger(__name__)
 
 SETTING = "PARLEY_ENGINE_URL"
 
-START_SECONDS = 8.0
+START_SECONDS = 5.0
 """How long servers may take to answer at all: those that are started together with Parley."""
 LOAD_SECONDS = 600.0
 """How long one may take that says that it is loading its model."""
@@ -71,7 +71,7 @@ async def learn(config: RemoteConfig) -> Cluster:
             else:
                 _LOG.warning("%s does not answer: %s", address, result.reason)
         if not found:
-            raise ModelError(f"{SETTING}: {_name_all(config.addresses)} cannot be reached; start it, or set another")
+            raise ModelError(f"{SETTING}: {_explain_absence(config.addresses)}")
         _require_alike(found)
         _, client, facts = found[0]
         context_tokens = min((each.context_tokens for _, _, each in found if each.context_tokens), default=None)
@@ -124,8 +124,10 @@ def _require_alike(found: Sequence[tuple[Address, RemoteClient, Facts]]) -> None
             raise ModelError(f"{SETTING}: {address} is not like {first}: {difference}; give all the same model")
 
 
-def _name_all(addresses: Sequence[Address]) -> str:
-    return str(addresses[0]) if len(addresses) == 1 else f"none of the {len(addresses)} engine servers"
+def _explain_absence(addresses: Sequence[Address]) -> str:
+    if len(addresses) == 1:
+        return f"{addresses[0]} cannot be reached; start it, or set another"
+    return f"none of the {len(addresses)} engine servers can be reached; start one, or set others"
 
 
 async def _learn_more(client: RemoteClient, facts: Facts) -> Cluster:

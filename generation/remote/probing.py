@@ -53,8 +53,6 @@ async def probe(client: RemoteClient, facts: Facts, prompt: list[int]) -> Abilit
         options |= {"logprobs"}
     if await trial.holds_to_schema():
         options |= {"json_schema"}
-    if len(facts.names) == 1:
-        options -= {"adapter"}
     notes = {name: note for name, note in {**VLLM.notes, **table.notes}.items() if name in options}
     return Abilities(engine=str(facts.kind), options=options, notes=notes)
 

@@ -17,12 +17,12 @@ STANDARD: Final = frozenset({
     "temperature", "top_p", "presence_penalty", "frequency_penalty", "seed", "max_tokens", "stop", "adapter",
     "shown_tokens", "conversation",
 })  # fmt: skip
-"""What OpenAI's routes have had from the beginning. `adapter` is any other model of the list."""
+"""What OpenAI's routes have had from the beginning. `adapter` is any other name of the list."""
 
 LLAMA_SERVER: Final = Abilities(
     engine="llama-server",
     # A token a request, which these two need, is too slow over a network.
-    options=_EVERYTHING - {"tfs_z", "no_repeat_ngram_size", "adapter"},
+    options=_EVERYTHING - {"tfs_z", "no_repeat_ngram_size"},
     notes={"mirostat": "uses the temperature and itself alone; penalties and cuts have no effect with it"},
 )
 
