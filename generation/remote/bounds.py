@@ -16,6 +16,10 @@ _CHARACTERS_PER_TOKEN = 512
 """The longest tokens are runs of white space, 128 characters and more in some vocabularies."""
 
 
+_PIECES_PER_TOKEN = 16
+"""Gateways that smooth a stream send a character at a time."""
+
+
 class RanAwayError(EngineUnavailableError):
     """The server sent more than was asked for, so it did not read what it was asked."""
 
@@ -30,7 +34,8 @@ async def bounded(
             if isinstance(event, Piece):
                 pieces += 1
                 characters += len(event.text)
-                is_long = max(pieces, event.completion_tokens) > most_tokens + _SLACK_TOKENS
-                if is_long or characters > _CHARACTERS_PER_TOKEN * (most_tokens + _SLACK_TOKENS):
-                    raise RanAwayError("it does not end its replies where it is told to")
+            most = most_tokens + _SLACK_TOKENS
+            is_long = pieces > _PIECES_PER_TOKEN * most or characters > _CHARACTERS_PER_TOKEN * most
+            if is_long or event.completion_tokens > most:
+                raise RanAwayError("it does not end its replies where it is told to")
             yield event

@@ -6,6 +6,7 @@ tokens in it. Does not own: the options' words (`options.py`).
 https://platform.openai.com/docs/api-reference/chat
 """
 
+import json
 import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
@@ -15,11 +16,11 @@ from typing import Any
 from generation.abilities import Abilities
 from generation.engine import Finished, Message, Piece, SamplingOptions, TokenLogprob
 from generation.errors import ContinuingRefusedError, ToolsRefusedError
+from generation.remote.called_functions import CalledFunctions
 from generation.remote.options import say_options
-from generation.remote.prompt import RemotePrompt
-from generation.remote.tally import Tally
+from generation.remote.prompt import RemotePrompt, Tools
+from generation.remote.tally import Tally, bound_logprob
 from generation.remote.wire import RemoteClient
-from generation.served_engine import LEAST_LOGPROB
 from generation.server_tokenizer import say
 
 BYTES_PER_TOKEN = 3
@@ -36,18 +37,22 @@ _BREAK = "\u200b"
 """A space without width: people see no difference, and no tokenizer sees the token."""
 
 
-def encode_messages(messages: Sequence[Message], tools: Sequence[Mapping[str, Any]], affinity: bytes) -> RemotePrompt:
+def encode_messages(messages: Sequence[Message], tools: Tools, affinity: bytes, *, takes_tools: bool) -> RemotePrompt:
     """Take a conversation as it is to be sent, with an estimate of its tokens.
 
-    Raises `ToolsRefusedError` and `ContinuingRefusedError`: whether the server would do these cannot be told.
+    Raises `ToolsRefusedError` where the server did not call one when it was tried, and `ContinuingRefusedError`:
+    whether it would go on with a reply cannot be told.
     """
-    if tools or any(message.role == "tool" or message.tool_calls for message in messages):
+    is_about_tools = bool(tools) or any(message.role == "tool" or message.tool_calls for message in messages)
+    if is_about_tools and not takes_tools:
         raise ToolsRefusedError("this engine takes no tools; leave out tools and their messages")
     if messages and messages[-1].role == "assistant":
         raise ContinuingRefusedError
     safe = [replace(message, content=break_control_texts(message.content)) for message in messages]
+    around = [list(tools), *(list(message.tool_calls) for message in messages)]
     count = sum(count_tokens(message.content) + TOKENS_AROUND_MESSAGE for message in safe)
-    return RemotePrompt([0] * count, affinity=affinity, messages=safe)
+    count += sum(count_tokens(json.dumps(each, ensure_ascii=False)) for each in around if each)
+    return RemotePrompt([0] * count, affinity=affinity, messages=safe, tools=tools)
 
 
 def count_tokens(text: str) -> int:
@@ -66,6 +71,8 @@ def chat_body(prompt: RemotePrompt, options: SamplingOptions, *, abilities: Abil
         "model": model,
         "messages": [say(message) for message in prompt.messages],
     }
+    if prompt.tools:
+        body["tools"] = list(prompt.tools)
     if options.logprobs is not None:
         body |= {"logprobs": True, "top_logprobs": options.logprobs}
     return body
@@ -76,18 +83,23 @@ async def stream_chat(
 ) -> AsyncGenerator[Piece | Finished, None]:
     """Send the request and yield what comes of it; raises `EngineUnavailableError`, `EngineRefusedError`.
 
-    What a model thinks before it answers is counted, and not shown.
+    What a model thinks before it answers is counted, and not shown. Calls of functions, which the server has read out
+    of the text, are written back into it, for the dialects to read.
     """
-    tally = Tally(prompt_tokens=prompt_tokens, stop=stop)
+    tally = Tally(prompt_tokens=prompt_tokens, most_tokens=body["max_tokens"], stop=stop)
+    calls = CalledFunctions()
     async with aclosing(client.stream("/v1/chat/completions", body)) as events:
         async for event in events:
             tally.note_usage(event.get("usage"))
             for choice in (event.get("choices") or ())[:1]:
                 delta = choice.get("delta") or {}
                 text = delta.get("content") or ""
-                if text or delta.get("reasoning_content") or delta.get("reasoning"):
+                is_calling = calls.add(delta.get("tool_calls"))
+                if text or is_calling or delta.get("reasoning_content") or delta.get("reasoning"):
                     yield tally.say(text, _read_logprobs(choice.get("logprobs"), body.get("top_logprobs") or 0))
                 tally.note_end(choice)
+    if text := calls.write():
+        yield tally.say(text)
     yield tally.finish(is_json="response_format" in body)
 
 
@@ -100,4 +112,4 @@ def _read_logprobs(said: Mapping[str, Any] | None, count: int) -> tuple[TokenLog
 
 def _entry(said: Mapping[str, Any], alternatives: Sequence[TokenLogprob] = ()) -> TokenLogprob:
     data = bytes(said.get("bytes") or said["token"].encode())
-    return TokenLogprob(said["token"], data, max(float(said["logprob"]), LEAST_LOGPROB), tuple(alternatives))
+    return TokenLogprob(said["token"], data, bound_logprob(said["logprob"]), tuple(alternatives))

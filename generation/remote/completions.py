@@ -12,9 +12,8 @@ from typing import Any
 from generation.abilities import Abilities
 from generation.engine import Finished, Piece, SamplingOptions, TokenLogprob
 from generation.remote.options import say_options
-from generation.remote.tally import Tally
+from generation.remote.tally import Tally, bound_logprob
 from generation.remote.wire import RemoteClient
-from generation.served_engine import LEAST_LOGPROB
 
 
 def completions_body(
@@ -38,7 +37,7 @@ async def stream_completion(
     client: RemoteClient, body: Mapping[str, Any], *, prompt_tokens: int, stop: Sequence[str]
 ) -> AsyncGenerator[Piece | Finished, None]:
     """Send the request and yield what comes of it; raises `EngineUnavailableError`, `EngineRefusedError`."""
-    tally = Tally(prompt_tokens=prompt_tokens, stop=stop)
+    tally = Tally(prompt_tokens=prompt_tokens, most_tokens=body["max_tokens"], stop=stop)
     async with aclosing(client.stream("/v1/completions", body)) as events:
         async for event in events:
             tally.note_usage(event.get("usage"))
@@ -67,5 +66,4 @@ def _likeliest(others: Mapping[str, float]) -> list[tuple[str, float]]:
 
 
 def _entry(token: str, logprob: float | None, alternatives: Sequence[TokenLogprob] = ()) -> TokenLogprob:
-    number = LEAST_LOGPROB if logprob is None else max(float(logprob), LEAST_LOGPROB)
-    return TokenLogprob(token, token.encode(), number, tuple(alternatives))
+    return TokenLogprob(token, token.encode(), bound_logprob(logprob), tuple(alternatives))

@@ -108,7 +108,7 @@ class RemoteEngine:
         """
         affinity = find_affinity(messages)
         if self._encoder is None:
-            return chat.encode_messages(messages, tools, affinity)
+            return chat.encode_messages(messages, tools, affinity, takes_tools=self._cluster.takes_tools)
         try:
             return RemotePrompt(await self._encoder.encode_chat(messages, tools), affinity=affinity)
         except _GARBAGE as error:

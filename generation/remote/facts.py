@@ -56,12 +56,14 @@ class Facts:
 class Cluster:
     """What was learned of all servers before the start; `facts` hold for each, with the smallest context of all.
 
-    `adds_space_prefix` says that the tokenizer puts a space before every text, `spares` are ids and texts of control
-    tokens that can hold fragments apart.
+    `takes_tools` says that a server that takes messages called a function when it was tried. `adds_space_prefix` says
+    that the tokenizer puts a space before every text, `spares` are ids and texts of control tokens that can hold
+    fragments apart.
     """
 
     facts: Facts
     abilities: Abilities
+    takes_tools: bool = False
     control_texts: ControlTexts = field(default_factory=lambda: ControlTexts(()))
     adds_space_prefix: bool = False
     spares: tuple[tuple[int, str], ...] = ()

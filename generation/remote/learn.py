@@ -17,7 +17,7 @@ from generation.errors import EngineUnavailableError, ModelError
 from generation.remote.address import Address
 from generation.remote.facts import Cluster, Facts
 from generation.remote.look import WrongServerError, look
-from generation.remote.probing import probe
+from generation.remote.probing import probe, tries_tools
 from generation.remote.replica import Watching
 from generation.remote.scan import read_vocabulary
 from generation.remote.tokenizers import choose_tokenizer
@@ -140,6 +140,7 @@ async def _learn_more(client: RemoteClient, facts: Facts) -> Cluster:
     return Cluster(
         facts=facts,
         abilities=await probe(client, facts, prompt),
+        takes_tools=await tries_tools(client, facts),
         control_texts=control_texts,
         adds_space_prefix=adds_space_prefix,
         spares=spares,

@@ -36,6 +36,18 @@ _SCHEMA: Final = {
 _SCHEMA_TOKENS: Final = 64
 _QUESTION: Final = "Say hello."
 
+_TOOL: Final[dict[str, Any]] = {
+    "type": "function",
+    "function": {
+        "name": "look_up_weather",
+        "description": "Looks up the present weather of a city.",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    },
+}
+_TOOL_QUESTION: Final = "Call look_up_weather for the city Oslo. Do not answer with text."
+_TOOL_TOKENS: Final = 256
+"""A model that thinks first needs some."""
+
 
 async def probe(client: RemoteClient, facts: Facts, prompt: list[int]) -> Abilities:
     """Find out what a server can do; `prompt` are the ids of a question, for a server that takes ids.
@@ -55,6 +67,14 @@ async def probe(client: RemoteClient, facts: Facts, prompt: list[int]) -> Abilit
         options |= {"json_schema"}
     notes = {name: note for name, note in {**VLLM.notes, **table.notes}.items() if name in options}
     return Abilities(engine=str(facts.kind), options=options, notes=notes)
+
+
+async def tries_tools(client: RemoteClient, facts: Facts) -> bool:
+    """Say whether a server that takes messages calls a function when a question asks for nothing else.
+
+    Raises `EngineUnavailableError`.
+    """
+    return facts.kind is Kind.CHAT and await _Trial(client, facts, []).calls_a_function()
 
 
 class _Trial:
@@ -97,6 +117,17 @@ class _Trial:
         except ValueError:
             return False
         return isinstance(document, dict) and isinstance(document.get("n"), int)
+
+    async def calls_a_function(self) -> bool:
+        """Say whether tools are read: a model that has not seen one cannot call it."""
+        messages = [{"role": "user", "content": _TOOL_QUESTION}]
+        choice = await self._ask({"messages": messages, "tools": [_TOOL]}, tokens=_TOOL_TOKENS)
+        message = None if choice is None else choice.get("message")
+        calls = message.get("tool_calls") if isinstance(message, dict) else None
+        try:
+            return isinstance(calls, list) and calls[0]["function"]["name"] == _TOOL["function"]["name"]
+        except (LookupError, TypeError):
+            return False
 
     async def _ask(self, wish: Mapping[str, Any], *, tokens: int = 1) -> Mapping[str, Any] | None:
         """Give the one choice of a reply; None when the request was refused."""

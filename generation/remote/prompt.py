@@ -4,25 +4,32 @@ Owns: the value, and the key that finds a conversation's server again. Does not 
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import takewhile
+from typing import Any
 
 from generation.engine import Message
 
 _DIGEST_BYTES = 16
 
+Tools = Sequence[Mapping[str, Any]]
+"""Functions that the model may call, in OpenAI's form."""
+
 
 class RemotePrompt(list[int]):
     """Token ids, as every engine's prompts are, with what else a server needs.
 
-    Where a server takes messages only, `messages` are these, and the ids stand for nothing but their estimated number.
-    `affinity` is the same for every turn of a conversation, as long as its beginning is kept.
+    Where a server takes messages only, `messages` and `tools` are what is sent, and the ids stand for nothing but their
+    estimated number. `affinity` is the same for every turn of a conversation, as long as its beginning is kept.
     """
 
-    def __init__(self, ids: Iterable[int], *, affinity: bytes, messages: Sequence[Message] = ()) -> None:
+    def __init__(
+        self, ids: Iterable[int], *, affinity: bytes, messages: Sequence[Message] = (), tools: Tools = ()
+    ) -> None:
         super().__init__(ids)
         self.affinity = affinity
         self.messages = messages
+        self.tools = tools
 
 
 def find_affinity(messages: Sequence[Message]) -> bytes:

@@ -5,6 +5,7 @@ Owns: the `Finished` at the end. Does not own: a route's events (`completions.py
 """
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 from time import monotonic_ns
 from typing import Any
@@ -12,13 +13,24 @@ from typing import Any
 from generation.constraint import require_json
 from generation.engine import Finished, FinishReason, Piece, TokenLogprob
 from generation.errors import EngineUnavailableError
+from generation.served_engine import LEAST_LOGPROB
+
+
+def bound_logprob(value: object) -> float:
+    """Read a log-probability; JSON has no infinity, and some servers write one all the same."""
+    number = float(value) if isinstance(value, int | float) else -math.inf
+    return max(number, LEAST_LOGPROB) if math.isfinite(number) else LEAST_LOGPROB
 
 
 class Tally:
-    """One reply; a server that counts nothing is counted by its events."""
+    """One reply; a server that counts nothing is counted by its events.
 
-    def __init__(self, *, prompt_tokens: int, stop: Sequence[str]) -> None:
+    Of the prompt, what was counted here holds: it is what the caller was told, and charged.
+    """
+
+    def __init__(self, *, prompt_tokens: int, most_tokens: int, stop: Sequence[str]) -> None:
         self._prompt_tokens = prompt_tokens
+        self._most_tokens = most_tokens
         self._stop = stop
         self._began_ns = monotonic_ns()
         self._first_ns: int | None = None
@@ -30,8 +42,9 @@ class Tally:
 
     @property
     def completion_tokens(self) -> int:
-        """Tokens so far: what the server says, or one an event."""
-        return max(int(self._usage.get("completion_tokens") or 0), self._events)
+        """Tokens so far: what the server says, or one an event, though never more than were allowed."""
+        said = int(self._usage.get("completion_tokens") or 0)
+        return said if said > 0 else min(self._events, self._most_tokens)
 
     def note_usage(self, usage: object) -> None:
         """Take in the counts of an event, if it has any."""
@@ -66,12 +79,11 @@ class Tally:
         first_ns = now if self._first_ns is None else self._first_ns
         details = self._usage.get("prompt_tokens_details")
         cached = details.get("cached_tokens") if isinstance(details, Mapping) else 0
-        prompt_tokens = int(self._usage.get("prompt_tokens") or 0) or self._prompt_tokens
         return Finished(
             reason=self._reason,
-            prompt_tokens=prompt_tokens,
+            prompt_tokens=self._prompt_tokens,
             completion_tokens=self.completion_tokens,
-            cached_tokens=min(int(cached or 0), prompt_tokens),
+            cached_tokens=max(0, min(int(cached or 0), self._prompt_tokens)),
             prompt_duration_ns=first_ns - self._began_ns,
             completion_duration_ns=now - first_ns,
             stop_text=self._stop_text,

@@ -16,7 +16,7 @@ REPLY = ("Hello", " there", ", how", " are", " you", "?")
 
 
 class OpenAIServer:
-    """One server; `knows` are the things it does beyond the least: `logprobs`, `json_schema`, `usage`, `thinks`."""
+    """One server; `knows` is what it does beyond the least: `logprobs`, `json_schema`, `tools`, `usage`, `thinks`."""
 
     def __init__(self, *models: str, knows: frozenset[str] = frozenset({"usage"}), context_tokens: int = 0) -> None:
         self.models = list(models)
@@ -41,8 +41,12 @@ class OpenAIServer:
             error = {"message": "Invalid temperature.", "type": "invalid_request_error", "param": "temperature"}
             return web.json_response({"error": {**error, "code": None}}, status=400)
         texts = self._write(body)
+        calls = self._call(body)
         if body.get("stream"):
-            return await self._stream(request, body, texts)
+            return await self._stream(request, body, [] if calls else texts, calls)
+        if calls:
+            message = {"role": "assistant", "content": None, "tool_calls": calls}
+            return web.json_response({"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]})
         choice = {"index": 0, "message": {"role": "assistant", "content": "".join(texts)}, "finish_reason": "stop"}
         return web.json_response({"choices": [choice | self._logprobs(body, texts[0])]})
 
@@ -51,6 +55,13 @@ class OpenAIServer:
             return [Finisher().finish(body["response_format"]["json_schema"]["schema"], "")]
         return list(REPLY[: body["max_tokens"]])
 
+    def _call(self, body: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Call the first function that is offered, unless it was answered already."""
+        if "tools" not in self.knows or not body.get("tools") or body["messages"][-1]["role"] == "tool":
+            return []
+        function = {"name": body["tools"][0]["function"]["name"], "arguments": '{"city": "Oslo"}'}
+        return [{"index": 0, "id": "call_1", "type": "function", "function": function}]
+
     def _logprobs(self, body: Mapping[str, Any], text: str) -> dict[str, Any]:
         if "logprobs" not in self.knows or not body.get("logprobs"):
             return {}
@@ -58,11 +69,18 @@ class OpenAIServer:
         other = {"token": "No", "logprob": -2.0, "bytes": None}
         return {"logprobs": {"content": [{**entry, "top_logprobs": [entry, other][: body["top_logprobs"]]}]}}
 
-    async def _stream(self, request: web.Request, body: Mapping[str, Any], texts: list[str]) -> web.StreamResponse:
+    async def _stream(
+        self, request: web.Request, body: Mapping[str, Any], texts: list[str], calls: list[dict[str, Any]]
+    ) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
-        deltas = [{"role": "assistant", "content": ""}]
+        deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
         deltas += [{"reasoning_content": "Let me think."}] if "thinks" in self.knows else []
+        for call in calls:
+            name, arguments = call["function"]["name"], call["function"]["arguments"]
+            deltas.append({"tool_calls": [call | {"function": {"name": name, "arguments": ""}}]})
+            for part in (arguments[:5], arguments[5:]):
+                deltas.append({"tool_calls": [{"index": call["index"], "function": {"arguments": part}}]})
         for delta in deltas:
             await _send(response, {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
         for text in texts:

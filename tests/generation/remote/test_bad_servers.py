@@ -25,7 +25,7 @@ from tests.waiting import eventually
 
 PLAIN = options(temperature=0.0, ignore_eos=False, max_tokens=64)
 PROMPT = [1, 2, 3]
-HASTY = Patience(connect=0.3, document=0.3, first_piece=0.3, next_piece=0.3)
+HASTY = Patience(connect=3.0, document=0.5, first_piece=0.3, next_piece=0.3)
 UNWATCHED = Watching(every=600.0)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

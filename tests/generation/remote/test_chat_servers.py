@@ -38,7 +38,7 @@ async def test_the_least_server_does_what_openais_route_promises_and_no_more() -
         prompt = await engine.encode_chat(HELLO)
         pieces, end = await ask(engine, prompt, replace(OFF, stop=("x",), seed=5))
         assert text_of(pieces) == "".join(REPLY)
-        assert (end.reason, end.prompt_tokens, end.completion_tokens) == ("stop", 9, len(REPLY))
+        assert (end.reason, end.prompt_tokens, end.completion_tokens) == ("stop", len(prompt), len(REPLY))
         said = {"model": "a-model", "temperature": 0.5, "seed": 5, "stop": ["x"], "max_tokens": 64}
         assert said.items() <= server.bodies[-1].items()
         assert not {"top_k", "min_p", "repetition_penalty", "ignore_eos"} & server.bodies[-1].keys()
@@ -100,6 +100,30 @@ async def test_what_it_cannot_know_is_refused() -> None:
                 await ask(engine, await engine.encode_chat(HELLO), replace(OFF, temperature=3.0))
         # A request that is refused says nothing against the server.
         assert engine.status.replicas[0].is_up
+
+
+async def test_tools_go_to_a_server_that_called_one_when_it_was_tried() -> None:
+    server = OpenAIServer("a-model", knows=EVERYTHING | {"tools"})
+    tool = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
+    async with serving(server.app) as url, running_engine(config_for(url)) as (engine, cluster):
+        assert cluster.takes_tools
+        prompt = await engine.encode_chat(HELLO, [tool])
+        assert len(prompt) > len(await engine.encode_chat(HELLO))
+        pieces, end = await ask(engine, prompt, OFF)
+        assert text_of(pieces) == '<tool_call>{"name": "weather", "arguments": {"city": "Oslo"}}</tool_call>'
+        assert end.reason == "stop"
+        assert server.bodies[-1]["tools"] == [tool]
+        call = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+        answered = [
+            *HELLO,
+            Message("assistant", "", tool_calls=[call]),
+            Message("tool", "Rain.", tool_call_id="call_1"),
+        ]
+        await ask(engine, await engine.encode_chat(answered, [tool]), OFF)
+        assert server.bodies[-1]["messages"][2:] == [
+            {"role": "assistant", "content": "", "tool_calls": [call]},
+            {"role": "tool", "content": "Rain.", "tool_call_id": "call_1"},
+        ]
 
 
 async def test_a_reply_that_breaks_its_schema_is_not_passed_off_as_json() -> None:
