@@ -14,7 +14,7 @@ _LABELS = ("replica",)
 
 
 class ReplicaCollector(Collector):
-    """Reads the engine's status at each scrape; without replicas there is nothing to see."""
+    """Reads the engine's status at each scrape; without replicas there are names and no samples."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -25,14 +25,11 @@ class ReplicaCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield a sample for each replica."""
-        replicas = self._engine.status.replicas
-        if not replicas:
-            return
         up = GaugeMetricFamily("parley_replica_up", "1 when an engine server takes requests", labels=_LABELS)
         running = GaugeMetricFamily("parley_replica_running", "Replies in the making there", labels=_LABELS)
         replies = CounterMetricFamily("parley_replica_replies", "Replies that were made there", labels=_LABELS)
         failures = CounterMetricFamily("parley_replica_failures", "Requests that it failed", labels=_LABELS)
-        for each in replicas:
+        for each in self._engine.status.replicas:
             place = (str(each.number),)
             up.add_metric(place, float(each.is_up))
             running.add_metric(place, each.running)

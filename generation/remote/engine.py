@@ -8,10 +8,13 @@ A server is somebody else's program: whatever it sends, a caller reads one of th
 """
 
 import hashlib
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
+from generation.adapters import Adapter, choose
 from generation.client import EngineRefusedError
 from generation.constraint import CANNOT_CONSTRAIN, SchemaProbe, looks_like_schema_refusal
 from generation.encoder import PromptEncoder
@@ -35,6 +38,7 @@ from generation.remote.wire import RemoteClient
 from generation.sampling import completion_body
 from generation.served_engine import stream_reply
 from generation.server_tokenizer import ServerTokenizer
+from generation.turns import Turns
 
 _TRIES = 2
 
@@ -60,6 +64,10 @@ class RemoteEngine:
         if tokenizer is not None:
             separators = cluster.spares if cluster.adds_space_prefix else None
             self._encoder = PromptEncoder(tokenizer, cluster.control_texts, separators=separators)
+        # llama-server's adapters have numbers, in the order of their names; vLLM's are models.
+        is_numbered = self._facts.kind is Kind.LLAMA_SERVER
+        self._adapters = tuple(Adapter(name, Path()) for name in self._facts.names[1:]) if is_numbered else ()
+        self._turns: defaultdict[RemoteClient, Turns] = defaultdict(Turns)
         self._probe = SchemaProbe(ServerTokenizer(self._post).tokenize)
 
     @property
@@ -161,18 +169,18 @@ class RemoteEngine:
 
     async def _reply(self, client: RemoteClient, prompt: Sequence[int], options: SamplingOptions) -> Events:
         try:
-            asked = await self._ask(client, prompt, options)
+            asked = self._ask(client, prompt, options)
             async with aclosing(bounded(asked, most_tokens=options.max_tokens)) as events:
                 async for event in events:
                     yield event
         except _GARBAGE as error:
             raise EngineUnavailableError("it answers with something else than it should") from error
 
-    async def _ask(self, client: RemoteClient, prompt: Sequence[int], options: SamplingOptions) -> Events:
+    def _ask(self, client: RemoteClient, prompt: Sequence[int], options: SamplingOptions) -> Events:
         model, abilities = options.adapter or self._facts.upstream, self._cluster.abilities
         match self._facts.kind:
             case Kind.LLAMA_SERVER:
-                return await self._ask_llama_server(client, prompt, options)
+                return self._ask_llama_server(client, prompt, options)
             case Kind.VLLM:
                 body = completions_body(prompt, options, abilities=abilities, model=model)
                 return stream_completion(client, body, prompt_tokens=len(prompt), stop=options.stop)
@@ -182,13 +190,18 @@ class RemoteEngine:
                 return chat.stream_chat(client, body, prompt_tokens=len(prompt), stop=options.stop)
 
     async def _ask_llama_server(self, client: RemoteClient, prompt: Sequence[int], options: SamplingOptions) -> Events:
-        body = completion_body(prompt, options, context_tokens=self._context_tokens)
-        probed = None
-        if options.json_schema is not None:
-            is_enforced, probed = await self._probe.check(client, body)
-            if not is_enforced:
-                raise FormatRefusedError(CANNOT_CONSTRAIN)
-        return stream_reply(client, body, alternatives=options.logprobs, probed=probed)
+        async with self._turns[client].take(options.adapter):
+            body = completion_body(prompt, options, context_tokens=self._context_tokens)
+            body |= choose(self._adapters, options.adapter)
+            probed = None
+            if options.json_schema is not None:
+                is_enforced, probed = await self._probe.check(client, body)
+                if not is_enforced:
+                    raise FormatRefusedError(CANNOT_CONSTRAIN)
+            reply = stream_reply(client, body, alternatives=options.logprobs, probed=probed)
+            async with aclosing(reply) as events:
+                async for event in events:
+                    yield event
 
     def _raise_refusal(self, error: EngineRefusedError, prompt: Sequence[int], options: SamplingOptions) -> None:
         """Raise what is the request's own fault; return for what another server may do better."""

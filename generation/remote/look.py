@@ -138,7 +138,7 @@ async def _look_at_llama_server(
     rendered = await tokenizer.render(_SAMPLE[:1])
     return Facts(
         kind=Kind.LLAMA_SERVER,
-        names=(name,),
+        names=(name, *_name_adapters(await _ask(client.get("/lora-adapters")), taken=name)),
         upstream=entry["id"],
         context_tokens=_slot_context(properties),
         model=ModelInfo(
@@ -150,6 +150,15 @@ async def _look_at_llama_server(
         vocabulary_size=_count(meta.get("n_vocab")),
         sample=tuple(await tokenizer.tokenize(rendered, add_special=True, parse_special=True)),
     )
+
+
+def _name_adapters(entries: object, *, taken: str) -> list[str]:
+    """Name LoRA adapters by their files, in the order of their numbers; a name that is taken gets its number, too."""
+    names: list[str] = []
+    for number, entry in enumerate(entries if isinstance(entries, list) else ()):
+        name = PurePosixPath(str(entry["path"]).replace("\\", "/")).stem
+        names.append(f"{name}-{number}" if name in {taken, *names} else name)
+    return names
 
 
 def _shown(name: str) -> str:

@@ -30,7 +30,7 @@ Fault = Callable[[web.Request], Awaitable[web.StreamResponse | None]]
 class VllmServer:
     """One server. `bodies` are what was asked for; a `fault` answers a generating request in its place."""
 
-    def __init__(self, *, has_tokenizer: bool = True, has_details: bool = True) -> None:
+    def __init__(self, *, has_details: bool = True) -> None:
         self.bodies: list[dict[str, Any]] = []
         self.url = ""
         self.fault: Fault | None = None
@@ -44,9 +44,8 @@ class VllmServer:
         self.app.router.add_get("/version", self._version)
         self.app.router.add_get("/v1/models", self._list)
         self.app.router.add_post("/v1/completions", self._complete)
-        if has_tokenizer:
-            self.app.router.add_post("/tokenize", self._tokenize)
-            self.app.router.add_post("/detokenize", self._detokenize)
+        self.app.router.add_post("/tokenize", self._tokenize)
+        self.app.router.add_post("/detokenize", self._detokenize)
 
     @property
     def asked(self) -> dict[str, Any]:

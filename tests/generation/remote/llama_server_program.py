@@ -1,6 +1,7 @@
 """A llama-server on a TCP port of this machine, as an operator would start one beside Parley: xllamacpp's own.
 
-Run as a program with the model's path, the port, the slots, the context of each in tokens, and the key.
+Run as a program with the model's path, the port, the slots, the context of each in tokens, the key,
+and LoRA files, if any.
 """
 
 import sys
@@ -10,7 +11,7 @@ import xllamacpp
 
 
 def main() -> None:
-    model, port, slots, context_tokens, key = sys.argv[1:]
+    model, port, slots, context_tokens, key, *adapters = sys.argv[1:]
     params = xllamacpp.CommonParams()
     params.model.path = model
     params.hostnames = ["127.0.0.1"]
@@ -22,7 +23,9 @@ def main() -> None:
     params.fit_params = False
     params.cpuparams.n_threads = 1
     params.cpuparams_batch.n_threads = 1
-    params.cache_ram_mib = 64
+    # llama.cpp's cache of conversations takes one adapter's for another's.
+    params.cache_ram_mib = 0 if adapters else 64
+    params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(path, 1.0) for path in adapters]
     params.use_jinja = True
     params.ui = False
     params.warmup = False

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import aiohttp
@@ -25,10 +26,24 @@ def free_port() -> int:
 class LlamaServer:
     """One server; `model` is the demo model unless said otherwise."""
 
-    def __init__(self, *, model: Path | None = None, slots: int = 2, context_tokens: int = CONTEXT_TOKENS) -> None:
+    def __init__(
+        self,
+        *,
+        model: Path | None = None,
+        slots: int = 2,
+        context_tokens: int = CONTEXT_TOKENS,
+        adapters: Sequence[Path] = (),
+    ) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/v1"
-        self._arguments = [str(model or demo_path()), str(self.port), str(slots), str(context_tokens), KEY]
+        self._arguments = [
+            str(model or demo_path()),
+            str(self.port),
+            str(slots),
+            str(context_tokens),
+            KEY,
+            *map(str, adapters),
+        ]
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:

@@ -9,6 +9,7 @@ from generation.engine import Engine, EngineState, Finished, Message, Piece
 from generation.errors import EngineUnavailableError, FormatRefusedError, PromptTooLongError
 from generation.remote.facts import Kind
 from generation.remote.tables import LLAMA_SERVER
+from parley.lora import bundled_path
 from tests.generation.asking import ask, options, text_of
 from tests.generation.remote.engines import config_for, running_engine
 from tests.generation.remote.llama_servers import LlamaServer
@@ -107,6 +108,23 @@ async def test_more_than_a_servers_share_goes_elsewhere(llama_servers: list[Llam
         for events in running:
             await events.aclose()
         assert [each.running for each in engine.status.replicas] == [0, 0]
+
+
+async def test_lora_adapters_are_names_and_never_mix() -> None:
+    server = LlamaServer(adapters=[bundled_path()])
+    await server.start()
+    try:
+        async with running_engine(config_for(server.url)) as (engine, cluster):
+            assert cluster.facts.names == ("demo", "pirate")
+            prompt = await engine.encode_chat(HELLO)
+            plain = text_of((await ask(engine, prompt, GREEDY))[0])
+            wanted = [None, "pirate", None, "pirate"]
+            replies = await asyncio.gather(*(ask(engine, prompt, replace(GREEDY, adapter=name)) for name in wanted))
+            said = [text_of(pieces) for pieces, _ in replies]
+            assert said == [plain, said[1], plain, said[1]]
+            assert said[1] != plain
+    finally:
+        await server.kill()
 
 
 async def test_a_server_that_dies_is_left_and_taken_back() -> None:
