@@ -15,13 +15,14 @@ from dataclasses import dataclass, field, replace
 from prompt_toolkit import PromptSession
 from prompt_toolkit.completion import WordCompleter
 from rich.console import Console
+from rich.markup import escape
 
 from api.abilities import within_abilities
 from api.contract import ChatMessage, ChatRequest
 from api.native import to_sampling
 from generation.abilities import Abilities
 from generation.engine import Engine, Message, Piece
-from generation.errors import EngineUnavailableError, PromptTooLongError, TemplateRefusedError
+from generation.errors import EngineUnavailableError, PromptTooLongError, RequestRefusedError, TemplateRefusedError
 from generation.fitting import ContextFitter
 from parley.engine_choice import choose_engine
 from parley.panel import DEMO_NOTE
@@ -71,9 +72,9 @@ async def talk(settings: Settings, *, persona: str | None) -> None:
     chosen = await choose_engine(settings)
     engine = chosen.create(None)
     try:
-        with console.status(f"Loading {chosen.name}"):
+        with console.status(f"Loading {escape(chosen.name)}"):
             await engine.start()
-        console.print(f"[bold]{chosen.name}[/bold]  /help lists the commands")
+        console.print(f"[bold]{escape(chosen.name)}[/bold]  /help lists the commands")
         if chosen.is_demo:
             console.print(DEMO_NOTE, style="dim")
         speaker = Speaker(engine, ContextFitter(engine), chosen.context_tokens, chosen.abilities)
@@ -159,6 +160,9 @@ async def _answer(speaker: Speaker, conversation: Talk, question: str, *, consol
         return
     except EngineUnavailableError:
         console.print("\nThe model stopped and is starting again; please ask once more.")
+        return
+    except RequestRefusedError:
+        console.print("The engine's server does not take this conversation; try /reset or another /persona.")
         return
     except TemplateRefusedError:
         console.print("The model's chat template does not take this conversation; try /reset or another /persona.")

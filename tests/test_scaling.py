@@ -20,7 +20,8 @@ def test_the_table_of_servers_is_that_of_the_code() -> None:
 def test_the_numbers_are_those_of_the_code() -> None:
     patience, watching = Patience(), Watching()
     assert f"{patience.first_piece / 60:.0f} minutes to the first token, and then {patience.next_piece:.0f} s" in FLAT
-    assert f"every {watching.every:.0f} s, {watching.answer_within:.0f} s for an answer, twice" in FLAT
+    assert f"every {watching.every:.0f} s, or {watching.list_every:.0f} s where there is only a list" in FLAT
+    assert f"{watching.answer_within:.0f} s for an answer, twice" in FLAT
     assert watching.slow_checks == 2
     assert f"one for {BYTES_PER_TOKEN} bytes, and {TOKENS_AROUND_MESSAGE} a message" in FLAT
     assert f"up to every {LONGEST_WAIT_SECONDS:.0f} s" in FLAT

@@ -27,8 +27,8 @@ class Facts:
     """One server, as it presented itself.
 
     `names` are the models that may be asked for, the chosen one first; `upstream` is what the server itself calls that.
-    `context_tokens` is None where the server does not say. `sample` are the token ids of a fixed conversation: servers
-    with the same ones read alike.
+    `context_tokens` is None where the server does not say. `sample` are the token ids of a fixed text: servers with
+    the same ones read alike.
     """
 
     kind: Kind

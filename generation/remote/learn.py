@@ -35,6 +35,8 @@ _PAUSE_SECONDS = 0.5
 
 _LOADING = "the model is loading"
 
+Outcome = Facts | WrongServerError | EngineUnavailableError
+
 _HELLO = [Message("user", "Hello!")]
 
 
@@ -49,7 +51,7 @@ class RemoteConfig:
     model: str | None
     context_tokens: int
     slots: int
-    api_key: str | None = None
+    api_key: str | None = field(default=None, repr=False)
     patience: Patience = field(default_factory=Patience)
     watching: Watching = field(default_factory=Watching)
     start_seconds: float = START_SECONDS
@@ -61,7 +63,7 @@ async def learn(config: RemoteConfig) -> Cluster:
     Raises `ModelError` with one line for the operator.
     """
     async with _clients(config) as clients:
-        results = await asyncio.gather(*(_look_until_it_answers(client, config) for client in clients))
+        results = await _look_at_all(clients, config)
         found: list[tuple[Address, RemoteClient, Facts]] = []
         for address, client, result in zip(config.addresses, clients, results, strict=True):
             if isinstance(result, WrongServerError):
@@ -95,9 +97,23 @@ async def _clients(config: RemoteConfig) -> AsyncIterator[list[RemoteClient]]:
         yield clients
 
 
-async def _look_until_it_answers(
-    client: RemoteClient, config: RemoteConfig
-) -> Facts | WrongServerError | EngineUnavailableError:
+async def _look_at_all(clients: Sequence[RemoteClient], config: RemoteConfig) -> list[Outcome]:
+    """Look at every server; once one is there, the others have only as long as one that is started together with it."""
+    looking = [asyncio.create_task(_look_until_it_answers(client, config)) for client in clients]
+    try:
+        pending = set(looking)
+        while pending and not any(task.done() and isinstance(task.result(), Facts) for task in looking):
+            _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        if pending:
+            await asyncio.wait(pending, timeout=config.start_seconds + config.patience.document)
+        return [task.result() if task.done() else EngineUnavailableError(_LOADING) for task in looking]
+    finally:
+        for task in looking:
+            task.cancel()
+        await asyncio.gather(*looking, return_exceptions=True)
+
+
+async def _look_until_it_answers(client: RemoteClient, config: RemoteConfig) -> Outcome:
     loop = asyncio.get_running_loop()
     began = loop.time()
     while True:
@@ -131,6 +147,7 @@ def _explain_absence(addresses: Sequence[Address]) -> str:
 
 
 async def _learn_more(client: RemoteClient, facts: Facts) -> Cluster:
+    _LOG.info("asking the engine servers (%s) what %s can do", facts.kind, facts.names[0])
     control_texts, adds_space_prefix, spares = await read_vocabulary(facts, client.post)
     prompt: list[int] = []
     tokenizer = choose_tokenizer(facts, client.post)

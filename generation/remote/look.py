@@ -18,14 +18,13 @@ from generation.remote.vllm_tokenizer import VllmTokenizer
 from generation.remote.wire import RemoteClient
 from generation.server_tokenizer import ServerTokenizer
 
-_SAMPLE = [
-    Message("user", "Größe 42?\n  <b>é</b> 你好"),
-    Message("assistant", " Yes.\n"),
-    Message("user", "And \U0001f600?"),
-]
+_TEXT = "Größe 42?\n  <b>é</b> 你好 \U0001f600\tYes."
 """White space, digits, several scripts and what looks like mark-up: where vocabularies differ."""
 
+_TRIAL = [Message("user", _TEXT), Message("assistant", " Yes.\n"), Message("user", "And?")]
+
 _MOST_NAMES = 200
+_LONGEST_NAME = 200
 _NAMED = 5
 _MOST_CONTEXT = 1 << 24
 
@@ -61,7 +60,11 @@ async def _list_models(client: RemoteClient) -> list[Mapping[str, Any]]:
     data = document.get("data") if isinstance(document, Mapping) else None
     if not isinstance(data, list):
         raise WrongServerError("does not speak as OpenAI's servers do; set the address that ends before /models")
-    return [each for each in data[:_MOST_NAMES] if isinstance(each, Mapping) and isinstance(each.get("id"), str)]
+    return [each for each in data[:_MOST_NAMES] if isinstance(each, Mapping) and _is_name(each.get("id"))]
+
+
+def _is_name(name: object) -> bool:
+    return isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME and name.isprintable()
 
 
 def _explain(status: int) -> str:
@@ -108,13 +111,9 @@ def _aliases(entry: Mapping[str, Any]) -> list[str]:
 
 
 def _name_some(entries: Sequence[Mapping[str, Any]]) -> str:
-    names = [_printable(each["id"]) for each in entries]
+    names = [each["id"] for each in entries]
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
-
-
-def _printable(name: str) -> str:
-    return "".join(character for character in name if character.isprintable())[:100]
 
 
 def _slot_context(properties: Mapping[str, Any]) -> int:
@@ -134,8 +133,6 @@ async def _look_at_llama_server(
     meta = entry.get("meta")
     meta = meta if isinstance(meta, Mapping) else {}
     name = wanted or _shown(entry["id"])
-    tokenizer = ServerTokenizer(client.post)
-    rendered = await tokenizer.render(_SAMPLE[:1])
     return Facts(
         kind=Kind.LLAMA_SERVER,
         names=(name, *_name_adapters(await _ask(client.get("/lora-adapters")), taken=name)),
@@ -148,7 +145,7 @@ async def _look_at_llama_server(
             parameters=int(meta.get("n_params") or 0),
         ),
         vocabulary_size=_count(meta.get("n_vocab")),
-        sample=tuple(await tokenizer.tokenize(rendered, add_special=True, parse_special=True)),
+        sample=tuple(await ServerTokenizer(client.post).tokenize(_TEXT)),
     )
 
 
@@ -171,7 +168,7 @@ async def _look_at_vllm(
 ) -> Facts | None:
     """Recognise vLLM by what is needed of it: ids for messages, and texts for ids that come back as the same ids."""
     tokenizer = VllmTokenizer(client.post, model=entry["id"])
-    ids, said_context = await _ask(tokenizer.encode_messages(_SAMPLE)) or ([], 0)
+    ids, said_context = await _ask(tokenizer.encode_messages(_TRIAL)) or ([], 0)
     if not ids or any(not isinstance(each, int) for each in ids):
         return None
     text = await _ask(tokenizer.detokenize(ids))
@@ -185,7 +182,8 @@ async def _look_at_vllm(
         upstream=name,
         context_tokens=_read_context(entry) or _count(said_context) or None,
         model=ModelInfo(name=name, size_bytes=0, trained_context=_read_context(entry), parameters=0),
-        sample=tuple(ids),
+        # Not the trial's: many templates write today's date.
+        sample=tuple(await tokenizer.tokenize(_TEXT)),
     )
 
 

@@ -133,7 +133,9 @@ class _Trial:
         """Give the one choice of a reply; None when the request was refused."""
         path = "/v1/chat/completions" if self._is_chat else "/v1/completions"
         try:
-            document = await self._client.post(path, {**self._base, "max_tokens": tokens, **wish})
+            body = {**self._base, "max_tokens": tokens, **wish}
+            # Ollama loads a model when it is first asked something.
+            document = await self._client.post(path, body, within_seconds=self._client.patience.first_piece)
         except EngineRefusedError as error:
             if error.status >= 500:
                 raise EngineUnavailableError("it fails a plain request") from error

@@ -33,9 +33,13 @@ _GONE = (OSError, aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, asy
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watching:
-    """How servers are watched, in seconds. `slow_checks` late answers in a row mean that a server hangs."""
+    """How servers are watched, in seconds. `slow_checks` late answers in a row mean that a server hangs.
+
+    `list_every` is for those that have nothing better to ask for than their list of models.
+    """
 
     every: float = 2.0
+    list_every: float = 10.0
     answer_within: float = 2.0
     slow_checks: int = 2
 
@@ -137,10 +141,11 @@ class Replica:
 
     async def _check(self) -> None:
         late = 0
+        interval = self._watching.list_every if self._expected.kind is Kind.CHAT else self._watching.every
         while self.is_up:
             self._wake.clear()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(jittered(self._watching.every)):
+                async with asyncio.timeout(jittered(interval)):
                     await self._wake.wait()
             if self._is_out():
                 return

@@ -64,9 +64,9 @@ class RemoteClient(EngineClient):
         """Ask for a JSON document."""
         return await self._in_time(self._whole("GET", path, None), within_seconds)
 
-    async def post(self, path: str, body: Mapping[str, Any]) -> Any:
+    async def post(self, path: str, body: Mapping[str, Any], *, within_seconds: float | None = None) -> Any:
         """Send a JSON document and read the reply whole."""
-        return await self._in_time(self._whole("POST", path, body), None)
+        return await self._in_time(self._whole("POST", path, body), within_seconds)
 
     async def check(self, path: str, *, within_seconds: float) -> None:
         """Ask whether the server is well; its answer may say anything. Raises as `get` does."""

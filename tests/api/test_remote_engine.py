@@ -141,9 +141,10 @@ async def test_two_llama_servers_one_of_which_dies(tmp_path: Path) -> None:
     try:
         async with service_on(tmp_path, *(each.url for each in servers)) as service:
             await _expect_affinity(service)
+            used = await service.calls_used()
             broken, home = await _break_a_reply(service, servers)
             assert broken["code"] == 503
-            used = await service.calls_used()
+            assert await service.calls_used() == used
             assert (await service.ask("Are you there?", num_predict=8))["done"] is True
             assert await service.calls_used() == used + 1
             status, health, _ = await service.get("/readyz")

@@ -153,6 +153,18 @@ async def test_one_server_that_is_away_at_the_start_does_not_hinder_it() -> None
                 assert engine.status.worry == ""
 
 
+async def test_one_server_that_still_loads_does_not_hinder_the_start() -> None:
+    async def load(request: web.Request) -> web.Response:
+        return web.json_response({"error": {"message": "Loading model", "code": 503}}, status=503)
+
+    server = VllmServer()
+    async with serving(server.app) as url, serving(server_of(load)) as loading:
+        config = config_for(url, loading, api_key=KEY, patience=HASTY, start_seconds=0.1)
+        async with running_engine(config) as (engine, _):
+            await eventually(lambda: not engine.status.replicas[1].is_up, within_seconds=5)
+            await ask(engine, PROMPT, PLAIN)
+
+
 async def test_a_server_that_comes_back_as_another_stays_out(caplog: pytest.LogCaptureFixture) -> None:
     port = free_port()
     server, other = VllmServer(), VllmServer()
