@@ -17,7 +17,6 @@ from typing import Any
 from generation.adapters import Adapter, choose
 from generation.client import EngineRefusedError
 from generation.constraint import CANNOT_CONSTRAIN, SchemaProbe, looks_like_schema_refusal
-from generation.encoder import PromptEncoder
 from generation.engine import EngineStatus, Finished, Message, ModelInfo, Piece, SamplingOptions
 from generation.errors import (
     EngineUnavailableError,
@@ -27,13 +26,13 @@ from generation.errors import (
 )
 from generation.remote import chat
 from generation.remote.bounds import bounded
+from generation.remote.cluster import Cluster, make_encoder
 from generation.remote.completions import completions_body, stream_completion
-from generation.remote.facts import Cluster, Kind
+from generation.remote.facts import Kind
 from generation.remote.learn import RemoteConfig
 from generation.remote.pool import Pool
 from generation.remote.prompt import RemotePrompt, find_affinity
 from generation.remote.replica import Replica
-from generation.remote.tokenizers import choose_tokenizer
 from generation.remote.wire import RemoteClient
 from generation.sampling import completion_body
 from generation.served_engine import stream_reply
@@ -59,11 +58,7 @@ class RemoteEngine:
         self._facts = cluster.facts
         self._pool = Pool(slots=config.slots)
         self._context_tokens = usable_context(config, cluster)
-        tokenizer = choose_tokenizer(self._facts, self._post)
-        self._encoder = None
-        if tokenizer is not None:
-            separators = cluster.spares if cluster.adds_space_prefix else None
-            self._encoder = PromptEncoder(tokenizer, cluster.control_texts, separators=separators)
+        self._encoder = make_encoder(self._facts, cluster.vocabulary, self._post)
         # llama-server's adapters have numbers, in the order of their names; vLLM's are models.
         is_numbered = self._facts.kind is Kind.LLAMA_SERVER
         self._adapters = tuple(Adapter(name, Path()) for name in self._facts.names[1:]) if is_numbered else ()

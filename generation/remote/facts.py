@@ -4,11 +4,9 @@ Owns: the values, and whether two servers are the same for a caller. Does not ow
 """
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from generation.abilities import Abilities
 from generation.engine import ModelInfo
-from generation.neutralise import ControlTexts
 
 
 class Kind(enum.StrEnum):
@@ -50,20 +48,3 @@ class Facts:
         if (self.context_tokens or 0) < (other.context_tokens or 0):
             return f"it takes {self.context_tokens} tokens of context, not {other.context_tokens}"
         return None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cluster:
-    """What was learned of all servers before the start; `facts` hold for each, with the smallest context of all.
-
-    `takes_tools` says that a server that takes messages called a function when it was tried. `adds_space_prefix` says
-    that the tokenizer puts a space before every text, `spares` are ids and texts of control tokens that can hold
-    fragments apart.
-    """
-
-    facts: Facts
-    abilities: Abilities
-    takes_tools: bool = False
-    control_texts: ControlTexts = field(default_factory=lambda: ControlTexts(()))
-    adds_space_prefix: bool = False
-    spares: tuple[tuple[int, str], ...] = ()

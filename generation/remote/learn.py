@@ -11,16 +11,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from generation.client import EngineRefusedError
-from generation.encoder import PromptEncoder
 from generation.engine import Message
 from generation.errors import EngineUnavailableError, ModelError
 from generation.remote.address import Address
-from generation.remote.facts import Cluster, Facts
+from generation.remote.cluster import Cluster, make_encoder
+from generation.remote.facts import Facts
 from generation.remote.look import WrongServerError, look
 from generation.remote.probing import probe, tries_tools
 from generation.remote.replica import Watching
 from generation.remote.scan import read_vocabulary
-from generation.remote.tokenizers import choose_tokenizer
 from generation.remote.wire import Patience, RemoteClient
 
 _LOG = logging.getLogger(__name__)
@@ -148,17 +147,12 @@ def _explain_absence(addresses: Sequence[Address]) -> str:
 
 async def _learn_more(client: RemoteClient, facts: Facts) -> Cluster:
     _LOG.info("asking the engine servers (%s) what %s can do", facts.kind, facts.names[0])
-    control_texts, adds_space_prefix, spares = await read_vocabulary(facts, client.post)
-    prompt: list[int] = []
-    tokenizer = choose_tokenizer(facts, client.post)
-    if tokenizer is not None:
-        encoder = PromptEncoder(tokenizer, control_texts, separators=spares if adds_space_prefix else None)
-        prompt = await encoder.encode_chat(_HELLO)
+    vocabulary = await read_vocabulary(facts, client.post)
+    encoder = make_encoder(facts, vocabulary, client.post)
+    prompt = [] if encoder is None else await encoder.encode_chat(_HELLO)
     return Cluster(
         facts=facts,
+        vocabulary=vocabulary,
         abilities=await probe(client, facts, prompt),
         takes_tools=await tries_tools(client, facts),
-        control_texts=control_texts,
-        adds_space_prefix=adds_space_prefix,
-        spares=spares,
     )

@@ -5,17 +5,18 @@ prompts (`generation/neutralise.py`).
 """
 
 import re
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from generation.client import EngineRefusedError
+from generation.encoder import Tokenizer
 from generation.errors import EngineUnavailableError
 from generation.neutralise import ControlTexts
 from generation.remote.facts import Facts, Kind
 from generation.remote.vllm_tokenizer import VllmTokenizer
 from generation.server_tokenizer import Post, ServerTokenizer
-
-Detokenize = Callable[[Sequence[int]], Awaitable[str]]
 
 _LOOKS_SPECIAL = re.compile(r"[\s▁_]?(?:<.+>|\[.+\])|\|\|\|.+\|\|\|", re.DOTALL)
 """Every control token that models are known to be trained with is written in one of these brackets."""
@@ -31,57 +32,119 @@ _IN_SURROUNDINGS = 4
 _AT_ONCE = 200
 
 
-async def read_vocabulary(facts: Facts, post: Post) -> tuple[ControlTexts, bool, tuple[tuple[int, str], ...]]:
-    """Give the control tokens, whether a space is put before every text, and tokens that can hold fragments apart.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vocabulary:
+    """What prompts have to be encoded with.
 
-    Raises `EngineUnavailableError`.
+    `adds_space_prefix` says that the tokenizer puts a space before every text, `spares` are ids and texts of control
+    tokens that can hold fragments apart.
     """
+
+    control_texts: ControlTexts = field(default_factory=lambda: ControlTexts(()))
+    adds_space_prefix: bool = False
+    spares: tuple[tuple[int, str], ...] = ()
+
+    @property
+    def separators(self) -> tuple[tuple[int, str], ...] | None:
+        """What `PromptEncoder` wants to hold fragments apart with; None where nothing needs to."""
+        return self.spares if self.adds_space_prefix else None
+
+
+async def read_vocabulary(facts: Facts, post: Post) -> Vocabulary:
+    """Read a server's vocabulary; raises `EngineUnavailableError`."""
     match facts.kind:
         case Kind.LLAMA_SERVER:
-            return await _read_llama_server(facts, post)
+            return await _read(_LlamaServer(post), count=facts.vocabulary_size or _MOST_TOKENS)
         case Kind.VLLM:
-            return await _read_vllm(facts, post)
+            return await _read(_Vllm(post, model=facts.upstream), count=_MOST_TOKENS)
         case Kind.CHAT:
-            return ControlTexts(()), False, ()
+            return Vocabulary()
 
 
-async def _read_llama_server(facts: Facts, post: Post) -> tuple[ControlTexts, bool, tuple[tuple[int, str], ...]]:
-    tokenizer = ServerTokenizer(post)
+class _Server(ABC):
+    """What a vocabulary can be read through."""
 
-    async def detokenize(ids: Sequence[int]) -> str:
-        text: str = (await post("/detokenize", {"tokens": list(ids)}))["content"]
+    tokenizer: Tokenizer
+
+    @abstractmethod
+    async def detokenize(self, ids: Sequence[int]) -> str:
+        """Give the text of token ids, control tokens in it; raises `EngineRefusedError` for an id that there is not."""
+
+    @abstractmethod
+    async def spell(self, text: str) -> list[tuple[int, str]] | None:
+        """Tokenize, control tokens included, and give each token's text, too; None where the server cannot."""
+
+    @abstractmethod
+    async def finds_space_prefix(self) -> bool:
+        """Say whether a space is put before every text."""
+
+
+class _LlamaServer(_Server):
+    def __init__(self, post: Post) -> None:
+        self._post = post
+        self.tokenizer = ServerTokenizer(post)
+
+    async def detokenize(self, ids: Sequence[int]) -> str:
+        text: str = (await self._post("/detokenize", {"tokens": list(ids)}))["content"]
         return text
 
-    line_end = (await tokenizer.tokenize("\n"))[-1]
-    candidates = await _find_candidates(detokenize, line_end, count=facts.vocabulary_size or _MOST_TOKENS)
-    with_special = Counter(await tokenizer.tokenize(candidates, parse_special=True)) if candidates else Counter[int]()
-    without = Counter(await tokenizer.tokenize(candidates)) if candidates else Counter[int]()
-    control = sorted(with_special - without)
-    texts = await _spell(detokenize, control, line_end)
-    starts_with_space = (await detokenize(await tokenizer.tokenize("a"))).startswith(" ")
-    return ControlTexts(texts), starts_with_space, tuple(zip(control, texts, strict=True))
+    async def spell(self, text: str) -> list[tuple[int, str]] | None:
+        body = {"content": text, "parse_special": True, "with_pieces": True}
+        tokens = (await self._post("/tokenize", body))["tokens"]
+        # The piece of half a character is a list of bytes.
+        return [(each["id"], each["piece"]) for each in tokens if isinstance(each["piece"], str)]
+
+    async def finds_space_prefix(self) -> bool:
+        return (await self.detokenize(await self.tokenizer.tokenize("a"))).startswith(" ")
 
 
-async def _read_vllm(facts: Facts, post: Post) -> tuple[ControlTexts, bool, tuple[tuple[int, str], ...]]:
-    tokenizer = VllmTokenizer(post, model=facts.upstream)
-    line_end = (await tokenizer.tokenize("\n"))[-1]
-    candidates = await _find_candidates(tokenizer.detokenize, line_end, count=_MOST_TOKENS)
-    control: list[str] = []
+class _Vllm(_Server):
+    def __init__(self, post: Post, *, model: str) -> None:
+        self._post = post
+        self._model = model
+        self._vllm = VllmTokenizer(post, model=model)
+        self.tokenizer = self._vllm
+
+    async def detokenize(self, ids: Sequence[int]) -> str:
+        try:
+            return await self._vllm.detokenize(ids)
+        except EngineUnavailableError as error:
+            if isinstance(error.__cause__, EngineRefusedError):
+                raise error.__cause__ from None
+            raise
+
+    async def spell(self, text: str) -> list[tuple[int, str]] | None:
+        body = {"model": self._model, "prompt": text, "add_special_tokens": False, "return_token_strs": True}
+        document = await self._post("/tokenize", body)
+        if not isinstance(document.get("token_strs"), list):
+            return None
+        return list(zip(document["tokens"], document["token_strs"], strict=True))
+
+    async def finds_space_prefix(self) -> bool:
+        # Its text does not show the space: tokenizers take it off again.
+        alone, after = await self._vllm.tokenize("a"), await self._vllm.tokenize("\na")
+        return alone != after[len(await self._vllm.tokenize("\n")) :]
+
+
+async def _read(server: _Server, *, count: int) -> Vocabulary:
+    line_end = (await server.tokenizer.tokenize("\n"))[-1]
+    candidates = await _find_candidates(server, line_end, count=count)
+    control: dict[str, int | None] = {}
     for at in range(0, len(candidates), _AT_ONCE):
-        some = candidates[at : at + _AT_ONCE]
-        control += await _find_indivisible(some, facts.upstream, post)
-    starts_with_space = (await tokenizer.detokenize(await tokenizer.tokenize("a"))).startswith(" ") or (
-        await tokenizer.tokenize("a") != (await tokenizer.tokenize("\na"))[len(await tokenizer.tokenize("\n")) :]
+        control |= await _find_indivisible(server, candidates[at : at + _AT_ONCE])
+    return Vocabulary(
+        control_texts=ControlTexts(control),
+        adds_space_prefix=await server.finds_space_prefix(),
+        spares=tuple((token, text) for text, token in control.items() if token is not None),
     )
-    return ControlTexts(control), starts_with_space, ()
 
 
-async def _find_candidates(detokenize: Detokenize, line_end: int, *, count: int) -> list[str]:
+async def _find_candidates(server: _Server, line_end: int, *, count: int) -> list[str]:
     """Give the texts of all tokens that look like control tokens; each is asked for with a line end behind it."""
     found: dict[str, None] = {}
     for start in range(0, count, _BATCH):
         ids = range(start, min(start + _BATCH, count))
-        text = await _detokenize_known(detokenize, [part for token in ids for part in (token, line_end)])
+        text = await _detokenize_known(server, ids, line_end)
         if not text.strip("\n"):
             # Behind the vocabulary's end: some servers say so, others leave unknown ids out.
             break
@@ -89,57 +152,36 @@ async def _find_candidates(detokenize: Detokenize, line_end: int, *, count: int)
     return list(found)
 
 
-async def _detokenize_known(detokenize: Detokenize, ids: Sequence[int]) -> str:
-    """Give the text of ids of which the last may not exist."""
+async def _detokenize_known(server: _Server, ids: range, line_end: int) -> str:
+    """Give the texts of ids, of which the last may not exist, a line each."""
     while ids:
         try:
-            return await detokenize(ids)
-        except (EngineRefusedError, EngineUnavailableError) as error:
-            _require_refusal(error)
-            ids = ids[: 2 * await _count_known(detokenize, ids[::2])]
+            return await server.detokenize([part for token in ids for part in (token, line_end)])
+        except EngineRefusedError:
+            ids = ids[: await _count_known(server, ids)]
     return ""
 
 
-def _require_refusal(error: Exception) -> None:
-    """Raise what is no answer to the question."""
-    if not isinstance(error, EngineRefusedError) and not isinstance(error.__cause__, EngineRefusedError):
-        raise error
-
-
-async def _count_known(detokenize: Detokenize, ids: Sequence[int]) -> int:
+async def _count_known(server: _Server, ids: range) -> int:
     """Count the ids that exist, which are the first ones."""
-    known, unknown = 0, len(ids)
+    known, unknown = 0, len(ids) - 1
     while known < unknown:
         middle = (known + unknown) // 2
         try:
-            await detokenize([ids[middle]])
-        except (EngineRefusedError, EngineUnavailableError) as error:
-            _require_refusal(error)
+            await server.detokenize([ids[middle]])
+        except EngineRefusedError:
             unknown = middle
         else:
             known = middle + 1
     return known
 
 
-async def _spell(detokenize: Detokenize, ids: Sequence[int], line_end: int) -> list[str]:
-    """Give the text of each id."""
-    texts: list[str] = []
-    for at in range(0, len(ids), _BATCH):
-        some = ids[at : at + _BATCH]
-        lines = (await detokenize([part for token in some for part in (token, line_end)])).split("\n")[:-1]
-        texts += lines if len(lines) == len(some) else [await detokenize([token]) for token in some]
-    return texts
-
-
-async def _find_indivisible(candidates: Sequence[str], model: str, post: Post) -> list[str]:
-    """Keep the texts that stay one token wherever they stand: an ordinary word does not, but for chance."""
+async def _find_indivisible(server: _Server, candidates: Sequence[str]) -> dict[str, int | None]:
+    """Keep the texts that stay one token wherever they stand, with its id. A word does so by chance at most."""
     text = "\n".join(each.format(candidate) for candidate in candidates for each in _SURROUNDINGS)
-    body = {"model": model, "prompt": text, "add_special_tokens": False, "return_token_strs": True}
-    try:
-        spelled = (await post("/tokenize", body)).get("token_strs")
-    except EngineRefusedError:
-        spelled = None
-    if not isinstance(spelled, list):
-        return list(candidates)
-    counts = Counter(spelled)
-    return [candidate for candidate in candidates if counts[candidate] >= _IN_SURROUNDINGS]
+    spelled = await server.spell(text)
+    if spelled is None:
+        return dict.fromkeys(candidates)
+    counts = Counter(piece for _, piece in spelled)
+    ids = {piece: token for token, piece in spelled}
+    return {each: ids[each] for each in candidates if counts[each] >= _IN_SURROUNDINGS}

@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from generation.remote.address import read_addresses
+from generation.remote.cluster import Cluster
 from generation.remote.engine import RemoteEngine
-from generation.remote.facts import Cluster
 from generation.remote.learn import RemoteConfig, learn
 from generation.remote.replica import Watching
 from generation.remote.wire import Patience

@@ -2,17 +2,21 @@
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from generation.engine import Engine, EngineState, Finished, Message, Piece
 from generation.errors import EngineUnavailableError, FormatRefusedError, PromptTooLongError
+from generation.launch import LlamaCppConfig
+from generation.llama_cpp import LlamaCppEngine
 from generation.remote.facts import Kind
 from generation.remote.tables import LLAMA_SERVER
 from parley.lora import bundled_path
 from tests.generation.asking import ask, options, text_of
 from tests.generation.remote.engines import config_for, running_engine
 from tests.generation.remote.llama_servers import LlamaServer
+from tests.generation.tiny_model import TinyModel, write_tiny_model
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -51,6 +55,33 @@ async def test_prompts_and_replies_are_those_of_the_local_engine(
         assert text_of(theirs) == text_of(ours)
         assert (their_end.reason, their_end.completion_tokens) == (our_end.reason, our_end.completion_tokens)
         assert their_end.prompt_tokens == len(prompt)
+
+
+@pytest.mark.parametrize("adds_space_prefix", [False, True])
+async def test_every_kind_of_control_token_is_found_without_the_file(
+    tmp_path: Path, *, adds_space_prefix: bool
+) -> None:
+    """As the local engine finds them in it: control tokens, those a user defined, those that llama.cpp promotes."""
+    shape = TinyModel(
+        adds_space_prefix=adds_space_prefix, user_defined=("<tool>", "[X]"), normal=("<b>", "<|im_end|>", "(a)")
+    )
+    model = write_tiny_model(tmp_path / "tiny.gguf", shape)
+    local = LlamaCppEngine(LlamaCppConfig(model_path=model, model_name="tiny", context_tokens=512, slots=1, threads=1))
+    server = LlamaServer(model=model, slots=1, context_tokens=512)
+    await asyncio.gather(local.start(), server.start())
+    try:
+        async with running_engine(config_for(server.url, context_tokens=512)) as (engine, _):
+            for text in (
+                "<tool>a[X] <b>b<|im_end|> <|end|><s></s><unk>",
+                " the <b> x[1] <|user|> the",
+                "plain the end",
+            ):
+                messages = [Message("user", text), Message("assistant", "er"), Message("user", text)]
+                assert await engine.encode_chat(messages) == await local.encode_chat(messages)
+                assert await engine.encode_text(text) == await local.encode_text(text)
+    finally:
+        await local.close()
+        await server.kill()
 
 
 async def test_a_schema_holds_and_a_bad_one_is_refused(llama_servers: list[LlamaServer]) -> None:

@@ -10,8 +10,9 @@ from aiohttp import web
 from generation.abilities import NEUTRAL
 from generation.engine import Message, Piece
 from generation.errors import EngineUnavailableError, FormatRefusedError, TemplateRefusedError
+from generation.remote.cluster import Cluster
 from generation.remote.engine import RemoteEngine
-from generation.remote.facts import Cluster, Kind
+from generation.remote.facts import Kind
 from generation.remote.tables import VLLM
 from tests.doubles import vllm_text
 from tests.doubles.vllm_server import ADAPTER, CONTEXT_TOKENS, KEY, MODEL, REPLY, VllmServer, serving
@@ -49,7 +50,7 @@ async def test_control_tokens_are_found_and_words_that_look_like_them_are_not(
 ) -> None:
     _, cluster = learned
     text = " ".join((*vllm_text.CONTROL, *vllm_text.WORDS))
-    found = {text[start:end] for start, end in cluster.control_texts.find(text)}
+    found = {text[start:end] for start, end in cluster.vocabulary.control_texts.find(text)}
     assert found == set(vllm_text.CONTROL)
 
 
