@@ -12,7 +12,7 @@ from generation.remote.replica import Watching
 from generation.remote.wire import Patience
 from tests.generation.remote.llama_servers import KEY
 
-QUICK = Watching(every=0.2, answer_within=1.0)
+QUICK = Watching(every=0.2, answer_within=10.0)
 
 
 def config_for(*urls: str, **changes: Any) -> RemoteConfig:
@@ -23,7 +23,7 @@ def config_for(*urls: str, **changes: Any) -> RemoteConfig:
         "context_tokens": 1024,
         "slots": 4,
         "api_key": KEY,
-        "patience": Patience(connect=1.0, document=5.0, first_piece=20.0, next_piece=5.0),
+        "patience": Patience(connect=5.0, document=15.0, first_piece=30.0, next_piece=15.0),
         "watching": QUICK,
         "start_seconds": 0.0,
     }
