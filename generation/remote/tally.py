@@ -15,6 +15,9 @@ from generation.engine import Finished, FinishReason, Piece, TokenLogprob
 from generation.errors import EngineUnavailableError
 from generation.served_engine import LEAST_LOGPROB
 
+_BROKEN_OFF = frozenset({"abort", "error", "cancelled"})
+"""Ends that are none: vLLM says so of replies that it gave up."""
+
 
 def bound_logprob(value: object) -> float:
     """Read a log-probability; JSON has no infinity, and some servers write one all the same."""
@@ -62,7 +65,7 @@ class Tally:
     def note_end(self, choice: Mapping[str, Any]) -> None:
         """Take in why the reply ended, where an event says so."""
         reason = choice.get("finish_reason")
-        if reason is None:
+        if reason is None or reason in _BROKEN_OFF:
             return
         self._reason = "length" if reason == "length" else "stop"
         stopped_by = choice.get("stop_reason")

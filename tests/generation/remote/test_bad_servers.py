@@ -233,6 +233,7 @@ TROUBLE: dict[str, Handler] = {
     "counts of words": events(b'data: {"choices": [{"text": "a"}], "usage": {"completion_tokens": "many"}}\n\n'),
     "nothing": events(),
     "an end without a reason": events(chunk("a", completion_tokens=1)),
+    "a reply that was given up": events(b'data: {"choices": [{"text": "a", "finish_reason": "abort"}]}\n\n'),
     "a long line": events(b"data: " + b"x" * 65536, *[b"x" * 65536] * 160),
     "silence": silence,
     "comments for ever": events(b": still here\n\n", pause=0.05, repeat=100),
