@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 
 from api import keys
-from api.abilities import check_abilities
+from api.abilities import within_abilities
 from api.anthropic_contract import AnthropicPrompt, AnthropicRequest
 from api.anthropic_dialect import ANTHROPIC, OVERLOADED
 from api.anthropic_events import EVENTS, AnthropicCount, AnthropicReply
@@ -63,7 +63,7 @@ async def count_tokens(request: web.Request) -> web.Response:
 def _to_job(asked: AnthropicRequest, config: ApiConfig) -> Job:
     tools = to_tools(asked)
     sampling = _sampling(asked, adapter=config.models.find_adapter(asked.model), schema=_schema(asked, tools))
-    check_abilities(sampling, config.abilities)
+    sampling = within_abilities(sampling, config.abilities, asked=asked)
     return Job(
         messages=to_messages(asked),
         context_tokens=config.context_tokens,

@@ -78,7 +78,9 @@ def create_app(  # noqa: PLR0913 - the parts it is made of
     for route in ROUTES:
         for path in route.paths:
             for method in (route.method, "HEAD") if route.method == "GET" else (route.method,):
-                app.router.add_route(method, path, route.handler, expect_handler=answer_expectation)
+                # Models elsewhere have names like acme/parrot-7b.
+                pattern = path.replace("{model}", "{model:.+}")
+                app.router.add_route(method, pattern, route.handler, expect_handler=answer_expectation)
     app.on_response_prepare.append(add_headers)
     app.cleanup_ctx.extend([_run_pulse, run_webhooks])
     app.on_cleanup.append(_drain)

@@ -19,9 +19,11 @@ from api.contract import FieldProblem
 from api.fields import explain_unknown
 from api.rate import RateState
 from generation.errors import (
+    ContinuingRefusedError,
     EngineUnavailableError,
     FormatRefusedError,
     PromptTooLongError,
+    RequestRefusedError,
     TemplateRefusedError,
     ToolsRefusedError,
 )
@@ -226,6 +228,22 @@ def _too_long(error: PromptTooLongError) -> ApiError:
     return invalid_field("messages", problem, kind=Kind.TOO_LONG)
 
 
+def _unsuited(error: TemplateRefusedError | FormatRefusedError | ToolsRefusedError | RequestRefusedError) -> ApiError:
+    """Build the 400 for what this model or its server cannot take."""
+    match error:
+        case ContinuingRefusedError():
+            return invalid_field("messages", "this engine cannot go on with a begun reply; end with a user message")
+        case TemplateRefusedError():
+            problem = "the model takes no such order of roles; alternate user and assistant after a system message"
+            return invalid_field("messages", problem)
+        case FormatRefusedError():
+            return invalid_field("format", error.problem)
+        case ToolsRefusedError():
+            return invalid_field("tools", error.problem)
+        case RequestRefusedError():
+            return invalid_field("options", "the engine's server refuses this request; leave options at their defaults")
+
+
 def _unavailable(error: EngineUnavailableError) -> ApiError:
     seconds = max(1, error.retry_after_seconds)
     message = f"The model is not available right now; try again in {seconds} s."
@@ -258,15 +276,8 @@ def from_exception(error: BaseException) -> ApiError:
             return error
         case PromptTooLongError():
             return _too_long(error)
-        case TemplateRefusedError():
-            return invalid_field(
-                "messages",
-                "the model takes no such order of roles; alternate user and assistant after a system message",
-            )
-        case FormatRefusedError():
-            return invalid_field("format", error.problem)
-        case ToolsRefusedError():
-            return invalid_field("tools", error.problem)
+        case TemplateRefusedError() | FormatRefusedError() | ToolsRefusedError() | RequestRefusedError():
+            return _unsuited(error)
         case EngineUnavailableError():
             return _unavailable(error)
         case StorageError():

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from api.allowance import Allowance
 from api.errors import Kind
 from api.queue import RequestQueue
+from api.replica_metrics import ReplicaCollector
 from api.timings import Timings
 from generation.engine import Engine, EngineState
 
@@ -78,6 +79,7 @@ class Metrics:
         _gauge(registry, "parley_tasks", "Tasks of the event loop; at rest always as many").set_function(
             lambda: len(asyncio.all_tasks())
         )
+        registry.register(ReplicaCollector(engine))
         ProcessCollector(registry=registry)
         for limit in REFUSALS.values():
             self._refusals.labels(limit)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from aiohttp import web
 
 from api import keys
-from api.abilities import check_abilities
+from api.abilities import within_abilities
 from api.allowance import Call
 from api.config import ApiConfig
 from api.errors import ApiError, invalid_field
@@ -44,7 +44,7 @@ async def prepare(app: web.Application, asked: ModelsLabRequest, *, tenant_id: s
     config = app[keys.CONFIG]
     form = choose_form(asked.generator_type, asked.generator_choices)
     sampling = _sampling(asked, form, adapter=config.models.find_adapter(asked.model_id))
-    check_abilities(sampling, config.abilities)
+    sampling = within_abilities(sampling, config.abilities, asked=asked)
     chat = await _find_chat(app, asked, tenant_id=tenant_id)
     sampling = replace(sampling, conversation=chat.computed_name)
     job = Job(

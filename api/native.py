@@ -12,7 +12,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from api import keys
-from api.abilities import check_abilities
+from api.abilities import within_abilities
 from api.allowance import Call
 from api.body import read_object, validate
 from api.calls import charged, identified
@@ -96,7 +96,7 @@ def _to_job(request: web.Request, asked: ChatRequest, *, conversation: str | Non
     config = request.app[keys.CONFIG]
     adapter = config.models.find_adapter(asked.model)
     sampling = sampling_from(asked, asked.format, adapter=adapter, conversation=conversation)
-    check_abilities(sampling, config.abilities)
+    sampling = within_abilities(sampling, config.abilities, asked=asked)
     limit = config.context_tokens
     warnings = []
     if asked.num_ctx > limit and "num_ctx" in asked.model_fields_set:

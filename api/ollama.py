@@ -11,7 +11,7 @@ from dataclasses import replace
 from aiohttp import web
 
 from api import keys, ollama_models
-from api.abilities import check_abilities
+from api.abilities import within_abilities
 from api.allowance import Call
 from api.body import read_object, validate
 from api.calls import charged
@@ -86,7 +86,7 @@ def _to_job(asked: OllamaRequest, config: ApiConfig, *, messages: Sequence[Messa
         adapter=find_adapter(asked.model, config.models),
         logprobs=asked.top_logprobs if asked.logprobs else None,
     )
-    check_abilities(sampling, config.abilities)
+    sampling = within_abilities(sampling, config.abilities, asked=options)
     return Job(
         messages=messages,
         context_tokens=min(options.num_ctx, config.context_tokens),

@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 
 from api import keys
-from api.abilities import check_abilities
+from api.abilities import within_abilities
 from api.body import read_object, validate
 from api.calls import charged
 from api.config import ApiConfig
@@ -58,7 +58,7 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
 def _to_job(asked: ChatCompletionRequest, config: ApiConfig) -> Job:
     tools = _tools(asked)
     sampling = _sampling(asked, adapter=config.models.find_adapter(asked.model), schema=_schema(asked, tools))
-    check_abilities(sampling, config.abilities)
+    sampling = within_abilities(sampling, config.abilities, asked=asked)
     return Job(
         messages=[_message(message) for message in asked.messages],
         context_tokens=config.context_tokens,

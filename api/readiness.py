@@ -28,7 +28,7 @@ async def judge(app: web.Application) -> Health:
         return Health(status="unavailable", reason=status.reason or f"the engine is {status.state.value}")
     if not await app[keys.HEALTH].takes_writes():
         return Health(status="unavailable", reason="the database takes no writes, the log says why")
-    worries = [worry for worry in (_queue(app), _engine(app), _loop(app)) if worry]
+    worries = [worry for worry in (_queue(app), status.worry, _engine(app), _loop(app)) if worry]
     return Health(status="degraded", reason="; ".join(worries)) if worries else Health(status="ok")
 
 

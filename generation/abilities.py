@@ -21,6 +21,13 @@ seed, max_tokens) have none, and those of Mirostat and of the penalties' window 
 nothing unless what they steer is on."""
 
 
+PENALTIES: Final = frozenset({"repeat_penalty", "presence_penalty", "frequency_penalty"})
+"""What `repeat_last_n` is the window of. An engine without that option looks at everything, which is -1."""
+
+WITHOUT: Final[Mapping[str, object]] = MappingProxyType({**NEUTRAL, "repeat_last_n": -1})
+"""The value of each option that every engine can honour."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Abilities:
     """One engine's. Names are those of `SamplingOptions`.
@@ -81,6 +88,8 @@ def find_unable(options: SamplingOptions, abilities: Abilities) -> Iterator[Unab
     active = {name for name, neutral in NEUTRAL.items() if getattr(options, name) != neutral}
     if options.tfs_z > 1 or options.mirostat:
         active.discard("tfs_z")
+    if options.repeat_last_n > 0 and active & PENALTIES:
+        active.add("repeat_last_n")
     for name in sorted(active - abilities.options):
         yield Unable(name)
     for group in abilities.apart:

@@ -24,19 +24,29 @@ _LOST = "the connection to the model was lost"
 
 
 class EngineRefusedError(Exception):
-    """The server answered with an error. `status` is HTTP's; `detail`, the server's text, stays in this package."""
+    """The server answered with an error. `status` is HTTP's; `detail`, the server's text, stays in this package.
 
-    def __init__(self, status: int, detail: str) -> None:
+    `kind` are the server's own names of the error, empty where it gave none.
+    """
+
+    def __init__(self, status: int, detail: str, *, kind: str = "") -> None:
         super().__init__(f"status {status}")
         self.status = status
         self.detail = detail
+        self.kind = kind
 
 
 class EngineClient:
-    """One server's HTTP interface. A connection serves one request: the server closes a stream's connection anyway."""
+    """One server's HTTP interface. A connection serves one request: the server closes a stream's connection anyway.
 
-    def __init__(self, socket_path: Path, api_key: str) -> None:
-        self._session = aiohttp.ClientSession(
+    `session` is for a server elsewhere (`remote/wire.py`).
+    """
+
+    most_bytes = _MOST_EVENT_BYTES
+    """Of one event, and of a reply that is read whole."""
+
+    def __init__(self, socket_path: Path, api_key: str, *, session: aiohttp.ClientSession | None = None) -> None:
+        self._session = session or aiohttp.ClientSession(
             "http://engine",
             connector=aiohttp.UnixConnector(str(socket_path), limit=0, force_close=True),
             headers={"Authorization": f"Bearer {api_key}"},
@@ -73,27 +83,41 @@ class EngineClient:
 
         No list is empty.
         """
-        async with self._request("POST", path, body) as response, aclosing(_events(response.content)) as arrivals:
+        async with (
+            self._request("POST", path, body) as response,
+            aclosing(_events(response.content, self.most_bytes)) as arrivals,
+        ):
             async for events in arrivals:
-                failed_at = next((at for at, event in enumerate(events) if "error" in event), None)
+                failed_at = next((at for at, event in enumerate(events) if event.get("error") is not None), None)
                 if said := events[:failed_at]:
                     yield said
                 if failed_at is not None:
                     raise _refusal(events[failed_at], 500)
 
+    def _locate(self, path: str) -> str:
+        return path
+
     async def _whole(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
         async with self._request(method, path, body) as response:
-            return json.loads(await response.read())
+            return json.loads(await self._read(response))
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        data = bytearray()
+        async for chunk in response.content.iter_any():
+            data += chunk
+            if len(data) > self.most_bytes:
+                raise ValueError("a reply without end")
+        return bytes(data)
 
     @asynccontextmanager
     async def _request(
         self, method: str, path: str, body: Mapping[str, Any] | None
     ) -> AsyncGenerator[aiohttp.ClientResponse, None]:
         try:
-            response = await self._session.request(method, path, json=body)
+            response = await self._session.request(method, self._locate(path), json=body, allow_redirects=False)
             try:
                 if response.status != 200:
-                    raise _refusal(_parsed(await response.read()), response.status)
+                    raise _refusal(_parsed(await self._read(response)), response.status)
                 yield response
             finally:
                 response.close()
@@ -114,7 +138,10 @@ def _refusal(document: object, status: int) -> EngineRefusedError:
     error = document.get("error") if isinstance(document, dict) else None
     if isinstance(error, dict):
         code = error.get("code")
-        return EngineRefusedError(code if isinstance(code, int) else status, str(error.get("message", "")))
+        names = [name for name in (error.get("type"), code) if isinstance(name, str)]
+        return EngineRefusedError(
+            code if isinstance(code, int) else status, str(error.get("message", "")), kind=" ".join(names)
+        )
     return EngineRefusedError(status, str(error or ""))
 
 
@@ -126,7 +153,7 @@ def _parsed(data: bytes | bytearray) -> object:
     return document
 
 
-async def _events(content: aiohttp.StreamReader) -> AsyncGenerator[list[dict[str, Any]], None]:
+async def _events(content: aiohttp.StreamReader, most_bytes: int) -> AsyncGenerator[list[dict[str, Any]], None]:
     """Parse server-sent events, of which llama.cpp uses only `data:` lines (and comments to keep a connection alive).
 
     https://html.spec.whatwg.org/multipage/server-sent-events.html
@@ -134,7 +161,7 @@ async def _events(content: aiohttp.StreamReader) -> AsyncGenerator[list[dict[str
     pending = b""
     async for chunk in content.iter_any():
         pending += chunk
-        if len(pending) > _MOST_EVENT_BYTES:
+        if len(pending) > most_bytes:
             raise ValueError("an event without end")
         *lines, pending = pending.split(b"\n")
         if events := [event for line in lines if line and (event := _event(line)) is not None]:

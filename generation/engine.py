@@ -136,13 +136,32 @@ class EngineState(enum.StrEnum):
     STOPPED = "stopped"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaStatus:
+    """One of several servers behind an engine, by its place in the settings, counted from 1.
+
+    `replies` were made whole, `failures` came to nothing there, `running` are in the making.
+    """
+
+    number: int
+    is_up: bool
+    running: int
+    replies: int
+    failures: int
+
+
 @dataclass(frozen=True, slots=True)
 class EngineStatus:
-    """State and, when it is not ready, the reason in words an operator can act on."""
+    """State and, when it is not ready, the reason in words an operator can act on.
+
+    `worry` is what is amiss with an engine that is ready all the same. `replicas` are for engines that have several.
+    """
 
     state: EngineState
     reason: str = ""
     restarts: int = 0
+    worry: str = ""
+    replicas: tuple[ReplicaStatus, ...] = ()
 
 
 class Engine(Protocol):

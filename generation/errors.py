@@ -44,6 +44,14 @@ class TemplateRefusedError(GenerationError):
     """The model's chat template does not take this order of roles."""
 
 
+class ContinuingRefusedError(TemplateRefusedError):
+    """The engine cannot go on with a reply that was begun."""
+
+
+class RequestRefusedError(GenerationError):
+    """A server that is not ours took the request for a bad one, and did not say which of its options is to blame."""
+
+
 class UnknownAdapterError(GenerationError):
     """No LoRA adapter of this name is loaded. Whoever asks the engine knows the names: the service refuses before."""
 

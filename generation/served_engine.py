@@ -26,10 +26,11 @@ from generation.engine import (
     SamplingOptions,
     TokenLogprob,
 )
-from generation.errors import EngineUnavailableError, FormatRefusedError, PromptTooLongError, TemplateRefusedError
+from generation.errors import EngineUnavailableError, FormatRefusedError, PromptTooLongError
 from generation.gguf_file import GgufHeader, TokenKind, read_gguf_header
 from generation.launch import LocalConfig, check_memory, fetch_available_bytes, usable_context
 from generation.process import Launch
+from generation.server_tokenizer import ServerTokenizer
 from generation.supervisor import Supervisor, Timing
 from generation.vocabulary import Tokenize, find_control_texts
 
@@ -112,7 +113,7 @@ class ServedEngine(ABC):
             timing=self._timing,
         )
         await self._supervisor.start()
-        tokenizer = _ServerTokenizer(self._supervisor)
+        tokenizer = ServerTokenizer(self._post)
         control_texts = await find_control_texts(header, tokenizer.tokenize)
         self._encoder = PromptEncoder(tokenizer, control_texts, separators=_separators(header))
         self._prepare(header, tokenizer.tokenize)
@@ -168,6 +169,10 @@ class ServedEngine(ABC):
 
     async def forget_gone(self) -> None:  # noqa: B027 - right for an engine that keeps nothing
         """Remove what is kept of conversations that are gone or were changed."""
+
+    async def _post(self, path: str, body: Mapping[str, Any]) -> Any:
+        # The client is another after each restart.
+        return await self._client.post(path, body)
 
     @property
     def _client(self) -> EngineClient:
@@ -229,47 +234,6 @@ def read_logprobs(event: Mapping[str, Any], count: int) -> tuple[TokenLogprob, .
 def _read_logprob(entry: Mapping[str, Any], alternatives: Sequence[TokenLogprob]) -> TokenLogprob:
     data = bytes(entry["bytes"])
     return TokenLogprob(data.decode(errors="replace"), data, max(entry["logprob"], LEAST_LOGPROB), tuple(alternatives))
-
-
-class _ServerTokenizer:
-    """The loaded model's template and vocabulary, through the server."""
-
-    def __init__(self, supervisor: Supervisor) -> None:
-        self._supervisor = supervisor
-
-    async def render(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()) -> str:
-        body = {
-            "messages": [_plain(message) for message in messages],
-            # Models that can think aloud first would spend the reply's tokens on it.
-            "chat_template_kwargs": {"enable_thinking": False},
-        }
-        if tools:
-            body["tools"] = list(tools)
-        try:
-            prompt: str = (await self._supervisor.client.post("/apply-template", body))["prompt"]
-        except EngineRefusedError as error:
-            raise TemplateRefusedError("the chat template refuses this order of roles") from error
-        return prompt
-
-    async def tokenize(
-        self, content: str | Sequence[str | int], *, add_special: bool = False, parse_special: bool = False
-    ) -> list[int]:
-        body = {"content": content, "add_special": add_special, "parse_special": parse_special}
-        try:
-            tokens: list[int] = (await self._supervisor.client.post("/tokenize", body))["tokens"]
-        except EngineRefusedError as error:
-            raise EngineUnavailableError("the model refused the request") from error
-        return tokens
-
-
-def _plain(message: Message) -> dict[str, Any]:
-    """Say a message in OpenAI's form; what it does not have is left out, for templates ask whether it is there."""
-    plain: dict[str, Any] = {"role": message.role, "content": message.content}
-    if message.tool_calls:
-        plain["tool_calls"] = list(message.tool_calls)
-    if message.tool_call_id is not None:
-        plain["tool_call_id"] = message.tool_call_id
-    return plain
 
 
 def _separators(header: GgufHeader) -> list[tuple[int, str]] | None:

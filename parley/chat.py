@@ -15,16 +15,18 @@ from dataclasses import dataclass, field, replace
 from prompt_toolkit import PromptSession
 from prompt_toolkit.completion import WordCompleter
 from rich.console import Console
+from rich.markup import escape
 
+from api.abilities import within_abilities
 from api.contract import ChatMessage, ChatRequest
 from api.native import to_sampling
+from generation.abilities import Abilities
 from generation.engine import Engine, Message, Piece
-from generation.errors import EngineUnavailableError, PromptTooLongError, TemplateRefusedError
+from generation.errors import EngineUnavailableError, PromptTooLongError, RequestRefusedError, TemplateRefusedError
 from generation.fitting import ContextFitter
-from parley.model_file import choose_model, create_engine
+from parley.engine_choice import choose_engine
 from parley.panel import DEMO_NOTE
 from parley.settings import Settings
-from parley.threads import in_daemon_thread
 
 REPLY_TOKENS = 512
 READY_SECONDS = 30.0
@@ -45,6 +47,7 @@ class Speaker:
     engine: Engine
     fitter: ContextFitter
     context_tokens: int
+    abilities: Abilities
 
 
 @dataclass(slots=True)
@@ -66,15 +69,15 @@ class Talk:
 async def talk(settings: Settings, *, persona: str | None) -> None:
     """Hold the conversation until the person leaves. Raises `ModelError` when the model cannot be loaded."""
     console = Console()
-    model = await in_daemon_thread(choose_model, settings)
-    engine = create_engine(settings, model)
+    chosen = await choose_engine(settings)
+    engine = chosen.create(None)
     try:
-        with console.status(f"Loading {model.name}"):
+        with console.status(f"Loading {escape(chosen.name)}"):
             await engine.start()
-        console.print(f"[bold]{model.name}[/bold]  /help lists the commands")
-        if model.is_demo:
+        console.print(f"[bold]{escape(chosen.name)}[/bold]  /help lists the commands")
+        if chosen.is_demo:
             console.print(DEMO_NOTE, style="dim")
-        speaker = Speaker(engine, ContextFitter(engine), model.context_tokens)
+        speaker = Speaker(engine, ContextFitter(engine), chosen.context_tokens, chosen.abilities)
         await _converse(speaker, Talk(persona or settings.system_prompt), console)
     finally:
         await engine.close()
@@ -158,6 +161,9 @@ async def _answer(speaker: Speaker, conversation: Talk, question: str, *, consol
     except EngineUnavailableError:
         console.print("\nThe model stopped and is starting again; please ask once more.")
         return
+    except RequestRefusedError:
+        console.print("The engine's server does not take this conversation; try /reset or another /persona.")
+        return
     except TemplateRefusedError:
         console.print("The model's chat template does not take this conversation; try /reset or another /persona.")
         return
@@ -170,7 +176,8 @@ async def _stream(speaker: Speaker, messages: list[Message]) -> AsyncGenerator[s
     fitted = await speaker.fitter.fit(messages, context_tokens=speaker.context_tokens, reply_tokens=REPLY_TOKENS)
     room = max(1, speaker.context_tokens - len(fitted.prompt))
     request = ChatRequest(messages=[ChatMessage(role="user", content="")])
-    options = replace(to_sampling(request), max_tokens=min(REPLY_TOKENS, room))
+    options = within_abilities(to_sampling(request), speaker.abilities, asked=request)
+    options = replace(options, max_tokens=min(REPLY_TOKENS, room))
     async with aclosing(speaker.engine.generate(fitted.prompt, options)) as events:
         async for event in events:
             if isinstance(event, Piece):

@@ -3,28 +3,30 @@
 Owns: the order of the checks and their lines. Does not own: the parts; each check uses the very code that `up` uses.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from rich.console import Console
 
-from api.abilities import describe
+from api.abilities import describe, within_abilities
 from api.contract import ChatMessage, ChatRequest
 from api.native import to_sampling
 from bot.errors import DiscordLoginError
 from bot.runner import check_login
-from generation.abilities import ABILITIES
+from generation.abilities import ABILITIES, Abilities
 from generation.engine import Engine, Message, Piece
 from generation.errors import GenerationError
+from generation.remote.address import read_addresses
+from parley.engine_choice import ChosenEngine, choose_engine
 from parley.keeping import describe_keeping
 from parley.lifetime import bot_config
-from parley.model_file import choose_model, create_engine
 from parley.settings import Settings, SettingsError, load_settings
 from parley.stores import open_stores
-from parley.threads import in_daemon_thread
 from storage.errors import StorageError
 from storage.sqlite import parse_path
+
+_TRIED_ADAPTERS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +77,29 @@ async def _check_database(settings: Settings) -> str:
 
 
 async def _check_model(settings: Settings) -> str:
-    model = await in_daemon_thread(choose_model, settings)
-    engine = create_engine(settings, model)
+    chosen = await choose_engine(settings)
+    engine = chosen.create(None)
     try:
         await engine.start()
-        asked = [(model.description, None), *((str(each.path), each.name) for each in model.adapters)]
-        said = [f"{what} answers: {await _greet(engine, adapter)!r}" for what, adapter in asked]
+        asked = [(chosen.description, None), *((what, name) for name, what in _adapters(chosen))]
+        said = [f"{what} answers: {await _greet(engine, chosen.abilities, name)!r}" for what, name in asked]
     finally:
         await engine.close()
+    if settings.engine == "remote":
+        said += [sentence.replace("`", "") for sentence in describe(chosen.abilities)]
     return "\n       - ".join(said)
 
 
-async def _greet(engine: Engine, adapter: str | None) -> str:
+def _adapters(chosen: ChosenEngine) -> Sequence[tuple[str, str]]:
+    """List what is tried beside the model itself: a few, for a gateway's list may have no end."""
+    return chosen.others[:_TRIED_ADAPTERS]
+
+
+async def _greet(engine: Engine, abilities: Abilities, adapter: str | None) -> str:
     """Have the model, or one of its LoRA adapters, say something."""
     prompt = await engine.encode_chat([Message("user", "Hello!")])
-    options = to_sampling(ChatRequest(messages=[ChatMessage(role="user", content="")]))
+    asked = ChatRequest(messages=[ChatMessage(role="user", content="")])
+    options = within_abilities(to_sampling(asked), abilities, asked=asked)
     options = replace(options, max_tokens=24, adapter=adapter)
     async with aclosing(engine.generate(prompt, options)) as events:
         return "".join([event.text async for event in events if isinstance(event, Piece)]).strip()
@@ -97,6 +107,8 @@ async def _greet(engine: Engine, adapter: str | None) -> str:
 
 def _describe_engine(settings: Settings) -> str:
     """Name the engine, and what is particular about it in lines beneath."""
+    if settings.engine == "remote":
+        return f"remote, {len(read_addresses(settings.engine_url or ''))} servers; what they can do stands above"
     notes = [f"\n       - {sentence}".replace("`", "") for sentence in describe(ABILITIES[settings.engine])]
     return "".join([settings.engine, *notes])
 

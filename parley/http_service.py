@@ -8,10 +8,9 @@ from aiohttp import web
 from api.app import create_app
 from api.config import ApiConfig
 from api.runner import ServiceRunner
-from generation.abilities import ABILITIES
 from generation.engine import Engine
+from parley.engine_choice import ChosenEngine
 from parley.failure import FailureError
-from parley.model_file import ChosenModel
 from parley.settings import Settings
 from parley.stores import Stores
 
@@ -26,19 +25,19 @@ class HttpService:
     """The service of one process. `url` is where this machine reaches it, known once started."""
 
     def __init__(
-        self, settings: Settings, stores: Stores, engine: Engine, model: ChosenModel, *, service_token: str
+        self, settings: Settings, stores: Stores, engine: Engine, chosen: ChosenEngine, *, service_token: str
     ) -> None:
         self._settings = settings
         self.service_token = service_token
         self.url = settings.listening_url()
         config = ApiConfig(
             service_token=service_token,
-            model_name=model.name,
-            adapter_names=tuple(adapter.name for adapter in model.adapters),
-            abilities=ABILITIES[settings.engine],
+            model_name=chosen.name,
+            adapter_names=tuple(name for name, _ in chosen.others),
+            abilities=chosen.abilities,
             public_url=settings.public_url or self.url,
             daily_calls=settings.daily_calls,
-            context_tokens=model.context_tokens,
+            context_tokens=chosen.context_tokens,
             slots=settings.parallel,
             max_waiting=settings.max_queue,
             tenant_slots=settings.tenant_slots,

@@ -21,10 +21,13 @@ _SUFFIX = "-states"
 """Behind the database's name, as SQLite's own `-wal`."""
 
 
-async def prepare_keeping(settings: Settings, stores: Stores) -> Keeping | None:
-    """Say what the engine may keep. Where that is nothing, what was kept before is removed; raises `FailureError`."""
+async def prepare_keeping(settings: Settings, stores: Stores, *, can_keep: bool) -> Keeping | None:
+    """Say what the engine may keep. Where that is nothing, what was kept before is removed; raises `FailureError`.
+
+    `can_keep` says that the engine gains by it.
+    """
     folder = folder_of(stores.database.path)
-    if not settings.cache_disk or settings.engine != "llama.cpp":
+    if not settings.cache_disk or not can_keep:
         try:
             await asyncio.to_thread(remove_all, folder)
         except OSError as error:

@@ -20,14 +20,13 @@ from bot.errors import DiscordLoginError
 from bot.runner import run_bot
 from generation.engine import Engine
 from parley.collector import spare_what_stays
+from parley.engine_choice import choose_engine
 from parley.failure import FailureError
 from parley.http_service import DRAIN_SECONDS, HttpService
 from parley.keeping import prepare_keeping
-from parley.model_file import choose_model, create_engine
 from parley.panel import DISCORD_STEPS, StartFacts, print_panel
 from parley.settings import Settings
 from parley.stores import Stores, open_stores
-from parley.threads import in_daemon_thread
 from storage.clock import JumpWatch
 from storage.errors import StorageError
 
@@ -92,14 +91,14 @@ async def _serve(settings: Settings, stop: Stop, *, console: Console, with_bot: 
         raise FailureError("PARLEY_API_URL: needs PARLEY_SERVICE_TOKEN, the same secret as that service; set both")
     if not with_bot and settings.service_token is None:
         logger.warning("PARLEY_SERVICE_TOKEN is not set: no bot can use this service, API tokens can")
-    model = await stop.or_result(in_daemon_thread(choose_model, settings))
+    chosen = await stop.or_result(choose_engine(settings))
     async with AsyncExitStack() as stack:
         stores = await stack.enter_async_context(open_stores(settings, sole_service=True))
         await stores.ledger.reclaim_open_calls()
         await stores.outbox.release_all()
-        engine = create_engine(settings, model, keeping=await prepare_keeping(settings, stores))
+        engine = chosen.create(await prepare_keeping(settings, stores, can_keep=chosen.can_keep))
         stack.push_async_callback(engine.close)
-        service = HttpService(settings, stores, engine, model, service_token=_service_token(settings))
+        service = HttpService(settings, stores, engine, chosen, service_token=_service_token(settings))
         stack.push_async_callback(service.stop)
         await service.start()
         await stop.or_result(engine.start())
@@ -111,8 +110,8 @@ async def _serve(settings: Settings, stop: Stop, *, console: Console, with_bot: 
             config = bot_config(settings, url=settings.api_url or service.url, service_token=service.service_token)
             beside.start(_stay_up_without_discord(config, stores))
         facts = StartFacts(
-            model=model.description,
-            is_demo=model.is_demo,
+            model=chosen.description,
+            is_demo=chosen.is_demo,
             api_url=settings.public_url or service.url,
             discord=_discord_state(settings, with_bot=with_bot),
             first_token=await _first_token(stores, settings),

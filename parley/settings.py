@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from api.contract import MIN_CONTEXT_TOKENS
+from generation.remote.address import read_addresses
 from parley.logs import LogFormat
 from parley.lora import read_adapters
 
@@ -70,10 +71,18 @@ class Settings(BaseSettings):
         None,
         "secret by which the bot acts for Discord servers; needed when bot and service run apart, else made at start",
     )
-    model: str = _named("PARLEY_MODEL", MODEL_DEMO, "demo, a path to a GGUF file, or hf:owner/repo/file.gguf")
-    engine: str = _named("PARLEY_ENGINE", "llama.cpp", "llama.cpp or ctransformers (not yet: remote)")
-    engine_url: str | None = _named("PARLEY_ENGINE_URL", None, "not yet; for remote: an OpenAI-compatible base URL")
-    engine_api_key: SecretStr | None = _named("PARLEY_ENGINE_API_KEY", None, "not yet; for remote: its key")
+    model: str = _named(
+        "PARLEY_MODEL",
+        MODEL_DEMO,
+        "demo, a path to a GGUF file, or hf:owner/repo/file.gguf; for remote: a name of its list, if it has several",
+    )
+    engine: str = _named("PARLEY_ENGINE", "llama.cpp", "llama.cpp, ctransformers, or remote: a server elsewhere")
+    engine_url: str | None = _named(
+        "PARLEY_ENGINE_URL",
+        None,
+        "for remote: base URL of llama-server, vLLM or another OpenAI-compatible server; several alike: URL,URL",
+    )
+    engine_api_key: SecretStr | None = _named("PARLEY_ENGINE_API_KEY", None, "for remote: the key its servers take")
     llama_server: Path | None = _named(
         "PARLEY_LLAMA_SERVER", None, "path of a llama-server binary to run instead of the packaged one"
     )
@@ -83,7 +92,13 @@ class Settings(BaseSettings):
     context: int = _named(
         "PARLEY_CONTEXT", 4096, "largest num_ctx a request may use, tokens; memory grows with it", ge=MIN_CONTEXT_TOKENS
     )
-    parallel: int = _named("PARLEY_PARALLEL", 4, "slots: replies made at the same time", ge=1, le=256)
+    parallel: int = _named(
+        "PARLEY_PARALLEL",
+        4,
+        "slots: replies made at the same time; for remote: on all its servers together",
+        ge=1,
+        le=256,
+    )
     cache_disk: Annotated[ByteSize, Field(ge=0)] = _named(
         "PARLEY_CACHE_DISK",
         ByteSize(2**30),
@@ -164,7 +179,7 @@ class Settings(BaseSettings):
             raise ValueError("is no IANA time zone; write one like Europe/London or America/New_York") from None
         return value
 
-    @field_validator("discord_api_url", "discord_gateway_url", "api_url", "engine_url", "public_url")
+    @field_validator("discord_api_url", "discord_gateway_url", "api_url", "public_url")
     @classmethod
     def _is_address(cls, value: str | None) -> str | None:
         if value is not None and not re.fullmatch(r"(?:https?|wss?)://[^\s/]+\S*", value):
@@ -175,7 +190,21 @@ class Settings(BaseSettings):
     @classmethod
     def _engine_exists(cls, value: str) -> str:
         if value not in {"llama.cpp", "ctransformers", "remote"}:
-            raise ValueError("is no engine; use llama.cpp or ctransformers")
+            raise ValueError("is no engine; use llama.cpp, ctransformers or remote")
+        return value
+
+    @field_validator("engine_url")
+    @classmethod
+    def _servers_have_addresses(cls, value: str | None) -> str | None:
+        if value is not None:
+            read_addresses(value)
+        return value
+
+    @field_validator("engine_api_key")
+    @classmethod
+    def _key_fits_a_header(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.fullmatch(r"[\x21-\x7e]+", value.get_secret_value()):
+            raise ValueError("holds a character that no HTTP header can; copy the key again")
         return value
 
     @field_validator("lora")
@@ -203,8 +232,10 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _agree(self) -> Self:
         """Refuse what contradicts itself, and what this version cannot do yet rather than ignore it."""
-        if self.engine == "remote":
-            raise ValueError("PARLEY_ENGINE: remote is not in this version yet; use llama.cpp or ctransformers")
+        if self.engine == "remote" and self.engine_url is None:
+            raise ValueError(
+                "PARLEY_ENGINE_URL: needed for PARLEY_ENGINE=remote; write it like http://127.0.0.1:8000/v1"
+            )
         if self.engine_url is not None and self.engine != "remote":
             raise ValueError("PARLEY_ENGINE_URL is set but PARLEY_ENGINE is not remote; leave it out")
         if self.engine_api_key is not None and self.engine != "remote":

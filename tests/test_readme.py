@@ -13,7 +13,7 @@ README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
 
 
 def test_the_engine_table_is_that_of_the_code() -> None:
-    assert with_table(README) == README, "run: python -m parley.example"
+    assert with_table("README.md", README) == README, "run: python -m parley.example"
 
 
 def test_every_command_is_named() -> None:

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from api import keys
 from api.readiness import FULL_SHARE
-from generation.engine import Engine, EngineState, EngineStatus
+from generation.engine import Engine, EngineState, EngineStatus, ReplicaStatus
 from tests.api.scripted_engine import ScriptedEngine
 from tests.service import MODEL_NAME, Service, running_service
 from tests.waiting import eventually
@@ -94,9 +94,14 @@ def expressions(value: Any) -> list[str]:
     return [each for part in value for each in expressions(part)] if isinstance(value, list) else []
 
 
-async def test_the_dashboard_and_the_alerts_ask_for_metrics_that_there_are(service: Service) -> None:
+async def test_the_dashboard_and_the_alerts_ask_for_metrics_that_there_are(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # Metrics with labels are there from their first value on.
     await service.ask("Hello!")
+    server = ReplicaStatus(number=1, is_up=True, running=0, replies=3, failures=1)
+    status = EngineStatus(EngineState.READY, replicas=(server,))
+    monkeypatch.setattr(ScriptedEngine, "status", status, raising=False)
     served = {SUFFIX.sub("", name) for name, _ in await samples(service)}
     dashboard = json.loads((MONITORING / "dashboard.json").read_text("utf-8"))
     shown = {SUFFIX.sub("", name) for text in expressions(dashboard) for name in METRIC.findall(text)}

@@ -1,0 +1,1 @@
+"""The engine whose model is served elsewhere: by llama-server, vLLM, or anything with OpenAI's routes."""
