@@ -117,12 +117,16 @@ class Pipeline:
         ends: list[Finished] = []
         caller = call.caller
         with self.queue.place(tenant_id=caller.tenant_id, person_id=caller.person_id, size=_size(job)) as place:
-            call.is_waiting = True
+            call.is_waiting, was_told = True, False
             async with aclosing(_wait_in_line(place)) as places:
                 async for queued in places:
+                    was_told = True
                     yield queued
             call.timings.got_slot()
             call.is_waiting = False
+            if was_told and is_watched:
+                # Who was told a place hears that the wait is over: from here on leaving costs the call.
+                yield Piece()
             fitted = await self.fit(job)
             place.fitted(len(fitted.prompt), is_whole=not fitted.dropped_messages)
             for choice in range(job.choices):

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 from api.contract import ChatMessage, SamplingFields
-from bot.api_client import Answer, ApiClient, Queued, Text
+from bot.api_client import Answer, ApiClient, Begun, Queued, Text
 from bot.forgetting import Forgetting
 from bot.profiles import Profiles
 from bot.window import count_to_skip, fit
@@ -123,7 +123,7 @@ class Dialogue:
             conversation=await self.conversations.computed_name(venue.conversation_key),
         )
 
-    def stream(self, request: Request) -> AsyncGenerator[Queued | Text | Answer, None]:
+    def stream(self, request: Request) -> AsyncGenerator[Queued | Begun | Text | Answer, None]:
         """Ask the model; see `ApiClient.stream`. Hold it in `contextlib.aclosing`."""
         return self._api.stream(
             request.messages,
