@@ -12,6 +12,7 @@ from bot.api_client import Answer, ApiClient, Begun, Queued, Text
 from bot.forgetting import Forgetting
 from bot.profiles import Profiles
 from bot.window import count_to_skip, fit
+from storage.computed import new_name
 from storage.conversations import Conversations
 from storage.posted import PostedReply
 
@@ -48,7 +49,7 @@ class Request:
     """One request to the model, charged to `tenant` for `person`.
 
     `dropped` leading messages of the conversation are not in it; `prefix` is what the reply goes on from.
-    `conversation` is the name for what is computed for it, None before there was anything said.
+    `conversation` is the name for what is computed for it; a new one is to be kept with the first turn.
     """
 
     messages: list[ChatMessage]
@@ -57,8 +58,8 @@ class Request:
     options: SamplingFields
     model: str | None
     dropped: int
+    conversation: str
     prefix: str = ""
-    conversation: str | None = None
 
 
 def channel_key(channel_id: int) -> str:
@@ -120,7 +121,7 @@ class Dialogue:
             options=SamplingFields(**{**self._defaults, **profile.options.model_dump(exclude_unset=True)}),
             model=profile.model,
             dropped=window.dropped,
-            conversation=await self.conversations.computed_name(venue.conversation_key),
+            conversation=await self.conversations.computed_name(venue.conversation_key) or new_name(),
         )
 
     def stream(self, request: Request) -> AsyncGenerator[Queued | Begun | Text | Answer, None]:
