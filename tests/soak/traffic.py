@@ -30,7 +30,16 @@ MIXTURE: dict[Caller, int] = {
 }
 """How often each is done, in shares."""
 
+
+async def be_in_discord(world: World, chance: random.Random) -> None:
+    """Do what people do there."""
+    await world.people.do_something(chance)
+
+
 BESIDE: tuple[Caller, ...] = (
+    be_in_discord,
+    be_in_discord,
+    be_in_discord,
     rude.trickle_a_head,
     rude.stay_silent,
     rude.stay_silent,
