@@ -35,6 +35,8 @@ would fill for a million, 8 KiB for each new prompt, and nothing else could be s
 
 _MIB = 1 << 20
 
+PAGE_KIB = 4
+
 TWO_SIDED = 2.06
 """Standard errors on either side in 95 of 100 cases, with 25 looks."""
 
@@ -89,8 +91,8 @@ class Slope:
 
     @property
     def is_flat(self) -> bool:
-        """Say whether it cannot be told from none."""
-        return abs(self.growth) <= self.error
+        """Say whether it cannot be told from none, or is below a page: memory comes by pages, so sizes are steps."""
+        return abs(self.growth) <= max(self.error, PAGE_KIB)
 
 
 def main() -> None:
