@@ -52,7 +52,8 @@ async def hold(world: World) -> None:
 async def _disturb(world: World) -> None:
     """Tell the book that somebody may be refused because of it, as long as it lasts."""
     while True:
-        world.book.disturbances.append(monotonic())
+        for moments in (world.book.disturbances, world.book.locked):
+            moments.append(monotonic())
         await asyncio.sleep(1.0)
 
 

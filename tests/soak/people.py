@@ -9,7 +9,8 @@ import random
 from dataclasses import dataclass, field
 from time import monotonic
 
-from tests.doubles.discord_model import Channel, Message, User
+from tests.doubles.discord_basics import INTERACTION_ANSWER_SECONDS
+from tests.doubles.discord_model import Channel, Interaction, Message, User
 from tests.doubles.discord_server import DiscordServer
 from tests.soak.book import KEPT_PROMPT_TOKENS, Book
 from tests.soak.house import House
@@ -18,7 +19,7 @@ from tests.soak.questions import question
 LONGEST_REPLY = 1000
 """LLM tokens, where the model rambles; elsewhere the bot's own bound is lower."""
 
-OVER_SECONDS = 90.0
+OVER_SECONDS = 60.0
 STEADY_SECONDS = 1.5
 """A message without buttons is a refusal once it stays one: buttons are taken away before others come."""
 
@@ -59,6 +60,31 @@ class Room:
     rambles: bool = False
     turns: list[Turn] = field(default_factory=list)
     unknown: set[int] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A question on its way: a message, or the use of a command; `before` messages of the bot stood there already."""
+
+    room: Room
+    person: User
+    message: Message | None
+    used: Interaction | None
+    before: int
+    lives: int
+
+    def said(self, bot: User) -> list[Message]:
+        """Return what the bot has answered so far."""
+        return self.room.channel.own_messages(bot)[self.before :] if self.used is None else self.used.replies
+
+    @property
+    def is_lost(self) -> bool:
+        """Say whether Discord has given a command up: a machine this busy may take too long for its first answer."""
+        return (
+            self.used is not None
+            and self.used.answered_at is None
+            and asyncio.get_running_loop().time() - self.used.created_at > INTERACTION_ANSWER_SECONDS
+        )
 
 
 class People:
@@ -108,23 +134,22 @@ class People:
 
     async def _ask(self, chance: random.Random, room: Room, *, stops: bool = False) -> None:
         """Ask by a mention or a command, and wait for what comes of it."""
-        number, person = chance.randrange(10**9), chance.choice(self._people)
-        before, lives, began_at = len(self._said(room)), self._house.lives, self._book.begin(self.tenant_id)
-        message = await self._say(chance, room, person, f"{question(chance)} ({number})")
+        number, began_at = chance.randrange(10**9), self._book.begin(self.tenant_id)
+        asked = await self._say(chance, room, f"{question(chance)} ({number})")
         if stops:
-            await self._stop(room, person, before, lives)
-        said = await self._until_over(room, before, lives)
+            await self._stop(asked)
+        said = await self._until_over(asked)
         if said is not None and "Regenerate" in said[-1].buttons:
             self._book.counts["discord turns"] += 1
             shown = said[0].content if len(said) == 1 and not room.rambles else None
-            room.turns.append(Turn(number=number, shown=shown, message=message))
+            room.turns.append(Turn(number=number, shown=shown, message=asked.message))
             if not stops:
                 self._book.told_without_tokens(self.tenant_id, most_completion_tokens=LONGEST_REPLY)
                 return
         else:
             room.unknown.add(number)
-            self._book.counts["discord unknown"] += 1
-            if not stops and not self._book.is_disturbed(began_at, monotonic()):
+            self._book.counts["discord late" if asked.is_lost else "discord unknown"] += 1
+            if not (stops or asked.is_lost) and not self._book.is_disturbed(began_at, monotonic()):
                 what = "nothing" if said is None else said[-1].content
                 self._book.problem(f"in Discord a question got {what!r}, and nothing was killed")
         self._book.left(
@@ -134,38 +159,41 @@ class People:
             most_prompt_tokens=KEPT_PROMPT_TOKENS,
         )
 
-    async def _say(self, chance: random.Random, room: Room, person: User, text: str) -> Message | None:
+    async def _say(self, chance: random.Random, room: Room, text: str) -> Asked:
+        person, message, used = chance.choice(self._people), None, None
+        before, lives = len(room.channel.own_messages(self._discord.bot)), self._house.lives
         if chance.random() < 0.6:
-            return await self._discord.user_says(room.channel, person, text, mentions_bot=True)
-        used = await self._discord.slash(person, room.channel, "chat", message=text)
-        used.may_stay_unanswered = True
-        return None
+            message = await self._discord.user_says(room.channel, person, text, mentions_bot=True)
+        else:
+            used = await self._discord.slash(person, room.channel, "chat", message=text)
+            used.may_stay_unanswered = True
+        return Asked(room=room, person=person, message=message, used=used, before=before, lives=lives)
 
-    async def _stop(self, room: Room, person: User, before: int, lives: int) -> None:
+    async def _stop(self, asked: Asked) -> None:
         """Press Stop as soon as it is there."""
         ends_at = monotonic() + OVER_SECONDS
-        while monotonic() < ends_at and self._is_alive(lives):
-            said = self._said(room)[before:]
+        while monotonic() < ends_at and self._is_open(asked):
+            said = asked.said(self._discord.bot)
             if said and "Regenerate" in said[-1].buttons:
                 return
             if said and "Stop" in said[-1].buttons:
-                pressed = await self._discord.press(person, said[-1], said[-1].custom_id("Stop"))
+                pressed = await self._discord.press(asked.person, said[-1], said[-1].custom_id("Stop"))
                 pressed.may_stay_unanswered = True
                 self._book.counts["discord stops"] += 1
                 return
             await asyncio.sleep(0.05)
 
-    async def _until_over(self, room: Room, before: int, lives: int) -> list[Message] | None:
+    async def _until_over(self, asked: Asked) -> list[Message] | None:
         """Wait for a whole reply or a refusal; None when the process was killed, or in vain."""
         ends_at, steady_at = monotonic() + OVER_SECONDS, monotonic() + STEADY_SECONDS
-        while monotonic() < ends_at and self._is_alive(lives):
-            said = self._said(room)[before:]
+        while monotonic() < ends_at and self._is_open(asked):
+            said = asked.said(self._discord.bot)
             if said and "Regenerate" in said[-1].buttons:
-                return said
+                return list(said)
             if not said or said[-1].buttons or not said[-1].content:
                 steady_at = monotonic() + STEADY_SECONDS
             elif monotonic() >= steady_at:
-                return said
+                return list(said)
             await asyncio.sleep(0.05)
         return None
 
@@ -186,11 +214,9 @@ class People:
         text = f"{self._discord.bot.mention} {question(chance)} ({number})"
         await self._discord.user_edits(turn.message, text)
 
-    def _said(self, room: Room) -> list[Message]:
-        return room.channel.own_messages(self._discord.bot)
-
-    def _is_alive(self, lives: int) -> bool:
-        return self._house.is_up.is_set() and self._house.lives == lives
+    def _is_open(self, asked: Asked) -> bool:
+        """Say whether an answer can still come: the process that was asked lives, and Discord waits for it."""
+        return self._house.is_up.is_set() and self._house.lives == asked.lives and not asked.is_lost
 
     def _note_breaches(self, began_at: float) -> None:
         """Note rules of Discord's that were broken; a bot that was killed cannot know what it was told before."""

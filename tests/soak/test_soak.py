@@ -24,7 +24,7 @@ MINUTE = Plan(seconds=48.0, workers=12, seed=1906, pace=Pace(pause=(3.0, 8.0), c
 
 
 LOCKED = Plan(
-    seconds=38.0, workers=4, seed=2411, pace=Pace(pause=(2.0, 2.0), calm_seconds=0, only_lock=True), is_long=False
+    seconds=35.0, workers=4, seed=2411, pace=Pace(pause=(2.0, 2.0), calm_seconds=0, only_lock=True), is_long=False
 )
 
 
