@@ -135,7 +135,9 @@ async def _issue(store: TokenStore) -> Tokens:
 async def _live(world: World, plan: Plan) -> None:
     """Make traffic and trouble at the same time."""
     async with asyncio.TaskGroup() as group:
-        group.create_task(traffic.run(world, seed=plan.seed, workers=plan.workers, seconds=plan.seconds))
+        # Those who stall are waited for long after the end.
+        beside = traffic.IN_DISCORD if plan.pace.only_lock else traffic.BESIDE
+        group.create_task(traffic.run(world, seed=plan.seed, workers=plan.workers, seconds=plan.seconds, beside=beside))
         group.create_task(chaos.run(world, seed=plan.seed, seconds=plan.seconds, pace=plan.pace))
 
 
