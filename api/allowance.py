@@ -186,7 +186,13 @@ class Allowance:
 
     def _track(self, task: asyncio.Task[None]) -> None:
         self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        task.add_done_callback(self._note_end)
+
+    def _note_end(self, task: asyncio.Task[None]) -> None:
+        """Look at how a move ended, in place of a caller that has left: the call is closed by another one then."""
+        self._closing.discard(task)
+        if not task.cancelled():
+            task.exception()
 
     async def drain(self) -> None:
         """Wait for the moves whose callers have left, but not for ever for a database that cannot be written."""

@@ -229,8 +229,8 @@ class QueuePlace(BaseModel):
 class ChatPiece(BaseModel):
     """One line of a stream before the last: new text only.
 
-    A request that waits gets lines with an empty text and its place in `queue`, before any other; elsewhere there is
-    no `queue`.
+    A request that waits gets lines with an empty text and its place in `queue`, before any other, and one without
+    `queue` when it waits no more; elsewhere there is no `queue`.
     """
 
     model: str

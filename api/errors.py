@@ -187,6 +187,15 @@ def busy(waiting: int, retry_after_seconds: int, *, is_own: bool) -> ApiError:
     return ApiError(503, "Busy", message, kind=Kind.BUSY, headers={"Retry-After": str(retry_after_seconds)})
 
 
+def gave_way(still_waiting: int, retry_after_seconds: int) -> ApiError:
+    """Build the 503 of a request that gives its place in a full queue to another; `still_waiting` stay."""
+    message = (
+        f"The queue is full, and somebody who had no request in it has this one's place; {still_waiting} of yours are "
+        f"still waiting, try again in {retry_after_seconds} s."
+    )
+    return ApiError(503, "Busy", message, kind=Kind.BUSY, headers={"Retry-After": str(retry_after_seconds)})
+
+
 def too_many_connections() -> ApiError:
     """Build the 503 of a connection that is refused."""
     message = "Too many connections are open; use one for several requests, or try again in 5 s."

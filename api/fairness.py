@@ -42,14 +42,30 @@ class Person(Party):
 
 
 class Tenant(Party):
-    """A tenant's people, and how many of its requests run."""
+    """A tenant's people, and how many of its requests run.
 
-    __slots__ = ("people", "running")
+    A copy shares the people until one of the two changes them: a room may hold thousands of tenants, and a play of the
+    schedule must not stop everything while they are copied.
+    """
 
-    def __init__(self, key: PartyKey) -> None:
+    __slots__ = ("_is_shared", "_people", "running")
+
+    def __init__(self, key: PartyKey, original: "Tenant | None" = None) -> None:
         super().__init__(key)
-        self.people = Ring(Person)
-        self.running = 0
+        self._people = Ring(Person) if original is None else original.people
+        self._is_shared = original is not None
+        self.running: int = 0 if original is None else original.running
+
+    @property
+    def people(self) -> Ring[Person]:
+        """Give the people, to look at."""
+        return self._people
+
+    def own_people(self) -> Ring[Person]:
+        """Give the people, to change them."""
+        if self._is_shared:
+            self._people, self._is_shared = self._people.copy(Person.copy), False
+        return self._people
 
     @property
     def is_needed(self) -> bool:
@@ -58,10 +74,8 @@ class Tenant(Party):
 
     def copy(self) -> "Tenant":
         """Copy the tenant with its people."""
-        twin = Tenant(self.key)
-        twin.people = self.people.copy(Person.copy)
-        twin.running = self.running
-        return twin
+        self._is_shared = True
+        return Tenant(self.key, self)
 
 
 class FairScheduler:
@@ -94,6 +108,14 @@ class FairScheduler:
         person = None if tenant is None else tenant.people.members.get(person_id)
         return 0 if person is None else person.waiting
 
+    def find_displaced(self) -> Request | None:
+        """Find the newest waiting request of the tenant, and the person in it, with most; None where all have one."""
+        tenant = max(self._tenants.members.values(), key=_count_waiting, default=None)
+        if tenant is None or tenant.waiting < 2:
+            return None
+        person = max(tenant.people.members.values(), key=_count_waiting)
+        return next(reversed(person.requests))
+
     def running_of(self, tenant_id: str) -> int:
         """Count a tenant's running requests."""
         tenant = self._tenants.members.get(tenant_id)
@@ -107,26 +129,28 @@ class FairScheduler:
         """Let a request wait, behind the others of the same person."""
         self._company.note(request.tenant_id, self._now())
         tenant = self._tenants.member(request.tenant_id)
-        person = tenant.people.member(request.person_id)
+        people = tenant.own_people()
+        person = people.member(request.person_id)
         person.requests[request] = None
-        tenant.people.add_waiting(person)
+        people.add_waiting(person)
         self._tenants.add_waiting(tenant)
         self.waiting += 1
 
     def remove(self, request: Request) -> None:
         """Take a waiting request out; it was never there."""
         tenant = self._tenants.members[request.tenant_id]
-        self._take_out(request, tenant, tenant.people.members[request.person_id])
+        self._take_out(request, tenant, tenant.own_people().members[request.person_id])
 
     def start_next(self) -> Request | None:
         """Start the next request and charge what it will probably cost; None when nobody waits who may start."""
         tenant = self._tenants.next(lambda tenant: self.may_start(str(tenant.key)))
         if tenant is None:
             return None
-        person = tenant.people.next(lambda _: True)
+        people = tenant.own_people()
+        person = people.next(lambda _: True)
         assert person is not None, "a tenant waits through its people"
         request = next(iter(person.requests))
-        self._periods[request] = (self._tenants.period, tenant.people.period)
+        self._periods[request] = (self._tenants.period, people.period)
         tenant.running += 1
         for party in (tenant, person):
             party.credit_tokens -= _charge(request.cost_tokens)
@@ -145,8 +169,9 @@ class FairScheduler:
             if self.waiting and period == self._tenants.period:
                 self._tenants.credit(tenant, wrongly_charged)
             if tenant.waiting and people_period == tenant.people.period:
-                tenant.people.credit(tenant.people.member(request.person_id), wrongly_charged)
-                tenant.people.forget(tenant.people.member(request.person_id))
+                people = tenant.own_people()
+                people.credit(people.member(request.person_id), wrongly_charged)
+                people.forget(people.member(request.person_id))
         if tenant.waiting and not tenant.is_in_line:
             self._tenants.join(tenant)
         self._tenants.forget(tenant)
@@ -161,17 +186,22 @@ class FairScheduler:
         return twin
 
     def _take_out(self, request: Request, tenant: Tenant, person: Person) -> None:
+        people = tenant.own_people()
         del person.requests[request]
         self.waiting -= 1
-        tenant.people.drop_waiting(person)
+        people.drop_waiting(person)
         self._tenants.drop_waiting(tenant)
         if not tenant.waiting:
-            tenant.people.begin_period()
+            people.begin_period()
             # Whom the cap had taken out of line pays as an idler there.
             self._tenants.credit(tenant, 0)
         if not self.waiting:
             self._tenants.begin_period()
         self._tenants.forget(tenant)
+
+
+def _count_waiting(party: Party) -> int:
+    return party.waiting
 
 
 def _charge(cost_tokens: int) -> int:

@@ -6,7 +6,7 @@ how long a request takes (`expectations.py`).
 
 import heapq
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -61,7 +61,23 @@ class _Stage:
         return self.now
 
 
-def foresee(
+Steps = Generator[None, None, Forecast]
+"""A play that can be laid aside after each step; it ends with what it foresees."""
+
+
+def foresee(steps: Steps, *, until: Callable[[], bool] = lambda: False) -> Forecast | None:
+    """Take steps to the end; or, one at least, until it is time for something else: None."""
+    try:
+        next(steps)
+        while not until():
+            next(steps)
+    except StopIteration as end:
+        forecast: Forecast = end.value
+        return forecast
+    return None
+
+
+def play(
     scheduler: FairScheduler,
     *,
     slots: int,
@@ -69,24 +85,25 @@ def foresee(
     lasts: Callable[[Request, float], float],
     newcomers: Newcomers | None,
     now: float,
-) -> Forecast:
-    """Play on from what runs and waits in `scheduler`, which stays as it is.
+) -> Steps:
+    """Play on from what runs and waits in `scheduler` at the first step; what changes there later changes nothing here.
 
     `ends_at` holds the expected end of each running request; `lasts` says how many seconds a
     waiting one will run, in a share of all cases at most, which is another one for each.
     """
     stage = _Stage(now)
-    play = scheduler.copy(stage)
+    ahead = scheduler.copy(stage)
+    yield
     order = count()
     # What has taken longer than expected already ends any moment.
     ends = [(max(now, at), next(order), request) for request, at in ends_at.items()]
     heapq.heapify(ends)
     forecast = Forecast(made_at=now, room_at=ends[0][0] if len(ends) >= slots else now)
-    coming = _coming(newcomers, now=now, most=NEWCOMERS_EACH * play.waiting)
+    coming = _coming(newcomers, now=now, most=NEWCOMERS_EACH * ahead.waiting)
     comes_at, newcomer = next(coming)
-    left = play.waiting
+    left = ahead.waiting
     while left:
-        while play.running < slots and (request := play.start_next()) is not None:
+        while ahead.running < slots and (request := ahead.start_next()) is not None:
             if request.tenant_id.startswith(_NEWCOMER):
                 assert newcomers is not None
                 heapq.heappush(ends, (stage.now + newcomers.service_seconds, next(order), request))
@@ -96,11 +113,12 @@ def foresee(
             heapq.heappush(ends, (stage.now + lasts(request, spread(left)), next(order), request))
         if ends and ends[0][0] <= comes_at:
             stage.now, _, ended = heapq.heappop(ends)
-            play.end(ended)
+            ahead.end(ended)
         else:
             stage.now = comes_at
-            play.add(newcomer)
+            ahead.add(newcomer)
             comes_at, newcomer = next(coming)
+        yield
     return forecast
 
 

@@ -17,7 +17,8 @@ from api.deadline import Deadline
 from api.errors import timed_out
 from api.expectations import Size
 from api.job import UNTIL_CONTEXT_IS_FULL, Done, Ended, Event, Job, OnOverflow, Piece, Queued, total
-from api.queue import Place, RequestQueue
+from api.places import Place
+from api.queue import RequestQueue
 from api.tool_calls import SHOWN_TOKENS, CallReader
 from generation.engine import Engine, Finished, SamplingOptions
 from generation.engine import Piece as EnginePiece
@@ -29,6 +30,9 @@ RETRY_SECONDS = 0.1
 
 PLACE_SECONDS = 1.0
 """How long a request waits before it is told its place in line, and how often that is looked at again."""
+
+NEAR_POSITION = 100
+"""Who stands twice as far from the slot is told half as often: in a room of thousands that is most of what it costs."""
 
 SILENCE_SECONDS = 10.0
 """How long nothing may come: what lies between takes a silent connection for a dead one, and so do people."""
@@ -117,12 +121,16 @@ class Pipeline:
         ends: list[Finished] = []
         caller = call.caller
         with self.queue.place(tenant_id=caller.tenant_id, person_id=caller.person_id, size=_size(job)) as place:
-            call.is_waiting = True
+            call.is_waiting, was_told = True, False
             async with aclosing(_wait_in_line(place)) as places:
                 async for queued in places:
+                    was_told = True
                     yield queued
             call.timings.got_slot()
             call.is_waiting = False
+            if was_told and is_watched:
+                # Who was told a place hears that the wait is over: from here on leaving costs the call.
+                yield Piece()
             fitted = await self.fit(job)
             place.fitted(len(fitted.prompt), is_whole=not fitted.dropped_messages)
             for choice in range(job.choices):
@@ -165,9 +173,13 @@ class Pipeline:
 async def _wait_in_line(place: Place) -> AsyncGenerator[Queued, None]:
     """Wait for the slot, telling the place when it has changed, and now and then when it has not."""
     loop = asyncio.get_running_loop()
-    told, told_at = None, -math.inf
-    while not await place.turn(within_seconds=PLACE_SECONDS):
-        queued = Queued(place.position, place.wait_seconds)
+    told, told_at, pause_seconds = None, -math.inf, PLACE_SECONDS
+    while not await place.turn(within_seconds=pause_seconds):
+        outlook = await place.outlook()
+        if outlook is None or place.is_called:
+            continue
+        queued = Queued(outlook.position, outlook.wait_seconds)
+        pause_seconds = min(SILENCE_SECONDS, PLACE_SECONDS * max(1, outlook.position / NEAR_POSITION))
         if queued != told or loop.time() - told_at >= SILENCE_SECONDS:
             told, told_at = queued, loop.time()
             yield queued

@@ -1,8 +1,9 @@
 """What a flooder costs everybody else: first come, first served, against the fair queue.
 
-Two measurements. On the real service with the demo model, one tenant sends 100 requests and five others ask once in
+Three measurements. On the real service with the demo model, one tenant sends 100 requests and five others ask once in
 between, with either order in turns. Then three hours of mixed lengths in virtual time, where the queue itself runs on a
-clock of its own: how long people wait, and how far what they were told is off.
+clock of its own: how long people wait, and how far what they were told is off. Then 2,000 wait at once, and everything
+else on the event loop must not notice.
 
 Prints tables and ends in one line of JSON.
 """
@@ -15,23 +16,26 @@ import statistics
 import tempfile
 from collections import Counter, deque
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, aclosing
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from time import perf_counter, process_time
+from time import perf_counter, process_time, thread_time
+from unittest.mock import patch
 
 import aiohttp
 from rich.console import Console
 from rich.table import Table
 
-from api import keys
+from api import foresight, keys, pipeline
 from api.errors import ApiError
 from api.expectations import Size
 from api.fairness import FairScheduler, Request
-from api.queue import Place, RequestQueue
+from api.places import Place
+from api.queue import RequestQueue
 from generation.launch import LlamaCppConfig
 from generation.llama_cpp import LlamaCppEngine
+from parley.collector import spare_what_stays
 from parley.demo_model import DEMO_NAME, demo_path
 from tests.service import Service, running_service
 
@@ -39,6 +43,8 @@ SLOTS = 4
 FLOOD = 100
 OTHERS = 5
 ROUNDS = 2
+CROWD = 2000
+LAG_SECONDS = 15.0
 
 PROMPT_SECONDS = 0.012
 REPLY_SECONDS = 0.1
@@ -97,7 +103,7 @@ class FirstCome(FairScheduler):
 def in_order(queue: RequestQueue, *, is_fair: bool) -> RequestQueue:
     """Let a new queue be fair, or as it was."""
     if not is_fair:
-        queue._scheduler = FirstCome()  # noqa: SLF001 - the old order is no part of the product
+        queue._scheduler = queue._foresight.scheduler = FirstCome()  # noqa: SLF001 - no part of the product
     return queue
 
 
@@ -308,8 +314,64 @@ def summary(scene: Play) -> dict[str, float]:
     }
 
 
+# A room of thousands.
+
+
+async def measure_lag(*, waiting: int, tenants: int, in_slices: bool) -> dict[str, float]:
+    """Let so many wait and be told their places, as the pipeline does, and measure what else has to wait for that."""
+    queue = RequestQueue(slots=SLOTS, max_waiting=2 * waiting)
+    size = Size(prompt_bytes=1000, context_tokens=4096, reply_tokens=200)
+    lags: list[float] = []
+
+    async def visit(tenant: str, holds_seconds: float) -> None:
+        with queue.place(tenant_id=tenant, person_id=None, size=size) as place:
+            async with aclosing(pipeline._wait_in_line(place)) as places:  # noqa: SLF001 - the very loop
+                async for _ in places:
+                    pass
+            place.fitted(250, is_whole=True)
+            place.said(1)
+            await asyncio.sleep(holds_seconds)
+            place.ended(100, is_cut=False)
+
+    async def watch() -> None:
+        # In time of the processor, which does not count what other programs take.
+        while True:
+            looked_at = thread_time()
+            await asyncio.sleep(0.001)
+            lags.append(thread_time() - looked_at)
+
+    with ExitStack() as changes:
+        if not in_slices:
+            changes.enter_context(patch.object(foresight, "PLAYED_AT_ONCE", 10**9))
+        visits = []
+        for number in range(waiting + SLOTS):
+            visits.append(asyncio.create_task(visit(f"tenant {number % tenants}", 0.2)))
+            await asyncio.sleep(0.001)
+        spare_what_stays()
+        watching = asyncio.create_task(watch())
+        ends_at = perf_counter() + LAG_SECONDS
+        while perf_counter() < ends_at:
+            # As many come as the slots can do.
+            await asyncio.sleep(0.2 / SLOTS)
+            visits.append(asyncio.create_task(visit(f"tenant {len(visits) % tenants}", 0.2)))
+        for task in (watching, *visits):
+            task.cancel()
+        await asyncio.gather(watching, *visits, return_exceptions=True)
+    lags.sort()
+    return {"lag_p99_ms": round(lags[int(len(lags) * 0.99)] * 1e3, 1), "lag_most_ms": round(lags[-1] * 1e3, 1)}
+
+
+def measure_lags() -> dict[str, dict[str, float]]:
+    """Measure rooms of many tenants and of few, with forecasts at once and in slices."""
+    return {
+        f"{tenants} tenants, {name}": asyncio.run(measure_lag(waiting=CROWD, tenants=tenants, in_slices=in_slices))
+        for tenants in (20, CROWD)
+        for name, in_slices in (("at once", False), ("in slices", True))
+    }
+
+
 def main() -> None:
-    """Run both, print the tables, end in JSON."""
+    """Run all, print the tables, end in JSON."""
     real = asyncio.run(measure_service())
     table = Table("seconds to the first piece, median", "first come", "fair", title=f"{FLOOD} requests at once, real")
     for name in ("flooder", "others"):
@@ -320,9 +382,13 @@ def main() -> None:
     for row in virtual["fair"]:
         table.add_row(row, str(virtual["fifo"][row]), str(virtual["fair"][row]))
     Console().print(table)
-    print(
-        json.dumps({"benchmark": "fair_queue", "real": real, **{f"virtual_{name}": virtual[name] for name in virtual}})
-    )
+    lags = measure_lags()
+    table = Table("", "p99, ms", "most, ms", title=f"Lag of the event loop, {CROWD} waiting")
+    for name, figures in lags.items():
+        table.add_row(name, *map(str, figures.values()))
+    Console().print(table)
+    played = {f"virtual_{name}": virtual[name] for name in virtual}
+    print(json.dumps({"benchmark": "fair_queue", "real": real, **played, "lags": lags}))
 
 
 if __name__ == "__main__":

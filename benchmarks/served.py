@@ -1,7 +1,8 @@
 """The real service in a process of its own, pinned to a core, for the benchmarks that put load on it.
 
-`python -m benchmarks.served ENGINE CORE` runs it until its standard input ends; ENGINE is `instant` or `demo`. Beside
-it stands, on a port of its own, the least that aiohttp can do: a handler that answers a constant.
+`python -m benchmarks.served ENGINE CORE [MIB]` runs it until its standard input ends; ENGINE is `instant` or `demo`,
+MIB bounds what the engine keeps of prompts in memory. Beside it stands, on a port of its own, the least that aiohttp
+can do: a handler that answers a constant.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from pathlib import Path
 from aiohttp import web
 
 from benchmarks.instant_engine import InstantEngine
+from generation import launch
 from generation.engine import Engine
 from generation.launch import LlamaCppConfig
 from generation.llama_cpp import LlamaCppEngine
@@ -42,9 +44,10 @@ class Served:
 
 
 @contextmanager
-def served(engine: str, *, core: int) -> Iterator[Served]:
+def served(engine: str, *, core: int, cache_mib: int | None = None) -> Iterator[Served]:
     """Run the service for the block; what it logs is written to a file, as an operator's would be."""
-    command = [sys.executable, "-m", "benchmarks.served", engine, str(core)]
+    bound = [] if cache_mib is None else [str(cache_mib)]
+    command = [sys.executable, "-m", "benchmarks.served", engine, str(core), *bound]
     with tempfile.TemporaryFile() as log:
         child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)  # noqa: S603 - ourselves
         assert child.stdin is not None
@@ -93,7 +96,9 @@ async def _serve(engine_name: str) -> None:
 
 def main() -> None:
     """Pin this process, then serve."""
-    engine, core = sys.argv[1:]
+    engine, core, *bound = sys.argv[1:]
+    if bound:
+        launch.choose_cache_mib = lambda total_bytes: int(bound[0])  # noqa: ARG005 - its name is part of the type
     os.sched_setaffinity(0, {int(core)})
     configure_logging()
     asyncio.run(_serve(engine))

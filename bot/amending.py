@@ -1,12 +1,14 @@
 """Bringing edits and deletions in Discord into the conversations.
 
-Owns: that they hold at once, and again behind a reply that is being written, which is kept when it is done and would
-bring the old words back. What is deleted of a reply holds behind it only.
+Owns: that they hold at once, or as soon as a locked database can be written, and again behind a reply that is being
+written, which is kept when it is done and would bring the old words back. What is deleted of a reply holds behind it
+only.
 
 Does not own: what belongs to a message (`storage/posted.py`), or what people did (`cogs/changes.py`).
 """
 
 import asyncio
+import logging
 from collections.abc import Collection, Mapping
 
 from bot.dialogue import channel_key
@@ -14,9 +16,12 @@ from bot.errors import LaneFullError, ShuttingDownError
 from bot.forgetting import Forgetting
 from bot.lanes import Lanes
 from storage.conversations import Conversations
+from storage.errors import DatabaseBusyError
+
+logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 5.0
-"""Between two tries to stand in a line that is full; every place in it is held for some seconds."""
+"""Between two tries to stand in a line that is full, for every place in it is held for some seconds; and to write."""
 
 Changes = Mapping[int, str | None]
 """What Discord's messages say now, by their ids; None for those that are gone."""
@@ -103,6 +108,15 @@ class Amending:
             del self._waiting[key]
 
     async def _apply(self, changes: Changes) -> None:
+        """Bring changes in, however long another process keeps the database locked: Discord tells of them once."""
+        while True:
+            try:
+                return await self._try_to_apply(changes)
+            except DatabaseBusyError:
+                logger.warning("%d changes in Discord wait for the database", len(changes))
+                await asyncio.sleep(self._retry_seconds)
+
+    async def _try_to_apply(self, changes: Changes) -> None:
         deleted = [message_id for message_id, content in changes.items() if content is None]
         touched = await self._conversations.delete_by_discord_ids(deleted) if deleted else []
         for message_id, content in changes.items():

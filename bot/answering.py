@@ -11,7 +11,7 @@ from time import monotonic
 
 import discord
 
-from bot.api_client import Answer, Queued, Text
+from bot.api_client import Answer, Begun, Queued, Text
 from bot.buttons import after_view, running_view
 from bot.dialogue import Dialogue
 from bot.dropping import DroppedNotes
@@ -28,7 +28,7 @@ from bot.faults import describe, log_fault
 from bot.lanes import Lanes, Place
 from bot.live import LiveReply
 from bot.pacing import Pacer
-from bot.person_limits import PersonCalls
+from bot.person_limits import PersonCall, PersonCalls
 from bot.retiring import Retiring
 from bot.running import Running, RunningReplies
 from bot.screens import NETWORK_ERRORS, Part, Screen
@@ -142,8 +142,10 @@ class Answering:
             await turn.prepare()
             await running.place.reached()
         live.say("")
-        async with self._person_calls.charged(guild_id=asker.guild_id, user_id=asker.user_id, role_ids=asker.role_ids):
-            draft = await self._write(turn, live, running.place)
+        async with self._person_calls.charged(
+            guild_id=asker.guild_id, user_id=asker.user_id, role_ids=asker.role_ids
+        ) as call:
+            draft = await self._write(turn, live, running.place, call)
             running.is_written = True
             previous = await self._retiring.find(turn)
             reply_id = await turn.keep(draft.text, is_cut=draft.is_cut)
@@ -156,7 +158,7 @@ class Answering:
         self._retiring.retire(previous)
         self._retiring.remember(key, live)
 
-    async def _write(self, turn: Turn, live: LiveReply, place: Place) -> Draft:
+    async def _write(self, turn: Turn, live: LiveReply, place: Place, call: PersonCall) -> Draft:
         """Ask and let the reply grow. A stop keeps what has come; raises `StoppedError` if that is nothing."""
         started_at = monotonic()
         draft = Draft(prefix="", dropped=0)
@@ -166,6 +168,7 @@ class Answering:
                 draft = Draft(prefix=request.prefix, dropped=request.dropped, text=request.prefix)
                 async with aclosing(self._dialogue.stream(request)) as events:
                     async for event in events:
+                        call.is_waiting = isinstance(event, Queued)
                         _follow(event, draft, live)
         except StoppedError:
             if draft.is_blank:
@@ -199,7 +202,7 @@ class Answering:
             await screen.send(Part(content=words.conversation_forgotten(messages=forgotten)))
 
 
-def _follow(event: Queued | Text | Answer, draft: Draft, live: LiveReply) -> None:
+def _follow(event: Queued | Begun | Text | Answer, draft: Draft, live: LiveReply) -> None:
     """Take in what the service says; raises `WithdrawnError` once somebody has deleted the growing message."""
     if live.is_gone:
         raise WithdrawnError

@@ -69,6 +69,11 @@ class Queued:
 
 
 @dataclass(frozen=True, slots=True)
+class Begun:
+    """The question that waited has its slot: hanging up costs the call from here on."""
+
+
+@dataclass(frozen=True, slots=True)
 class Text:
     """New text of the reply, never empty."""
 
@@ -141,13 +146,13 @@ class ApiClient:
         options: SamplingFields | None = None,
         model: str | None = None,
         conversation: str | None = None,
-    ) -> AsyncGenerator[Queued | Text | Answer, None]:
+    ) -> AsyncGenerator[Queued | Begun | Text | Answer, None]:
         """Ask for the next message, or the rest of a last one by the assistant, and yield it as it grows.
 
         The call is charged to `tenant` (`discord:<server id>` or `discord:dm:<user id>`); `person` is the id of the
-        Discord user who asks. Yields `Queued` while the question waits, `Text` for new text, and one `Answer` at the
-        end. Closing the generator, or a cancellation, hangs up at once, which frees the slot: hold it in
-        `contextlib.aclosing`.
+        Discord user who asks. Yields `Queued` while the question waits, `Begun` when it does no more, `Text` for new
+        text, and one `Answer` at the end. Closing the generator, or a cancellation, hangs up at once, which frees the
+        slot: hold it in `contextlib.aclosing`.
 
         Raises a `RefusedError` of this package, whatever goes wrong.
         """
@@ -225,9 +230,10 @@ def _request_body(messages: Sequence[ChatMessage], *, options: SamplingFields | 
     return request.model_dump_json(exclude_unset=True).encode()
 
 
-async def _events(response: aiohttp.ClientResponse) -> AsyncGenerator[Queued | Text | Answer, None]:
+async def _events(response: aiohttp.ClientResponse) -> AsyncGenerator[Queued | Begun | Text | Answer, None]:
     """Read the lines of a streamed reply up to its last."""
     text: list[str] = []
+    is_waiting = False
     async for content in _lines(response):
         match _parse(content, response.headers):
             case ErrorReply() as error:
@@ -237,10 +243,15 @@ async def _events(response: aiohttp.ClientResponse) -> AsyncGenerator[Queued | T
                 yield _answer(last, "".join([*text, last.message.content]))
                 return
             case ChatPiece(queue=place) if place is not None:
+                is_waiting = True
                 yield Queued(place.position, place.wait_seconds)
-            case ChatPiece() as piece if piece.message.content:
-                text.append(piece.message.content)
-                yield Text(piece.message.content)
+            case ChatPiece() as piece:
+                if is_waiting:
+                    is_waiting = False
+                    yield Begun()
+                if piece.message.content:
+                    text.append(piece.message.content)
+                    yield Text(piece.message.content)
     raise ModelUnavailableError
 
 

@@ -8,10 +8,11 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 from api.contract import ChatMessage, SamplingFields
-from bot.api_client import Answer, ApiClient, Queued, Text
+from bot.api_client import Answer, ApiClient, Begun, Queued, Text
 from bot.forgetting import Forgetting
 from bot.profiles import Profiles
 from bot.window import count_to_skip, fit
+from storage.computed import new_name
 from storage.conversations import Conversations
 from storage.posted import PostedReply
 
@@ -48,7 +49,7 @@ class Request:
     """One request to the model, charged to `tenant` for `person`.
 
     `dropped` leading messages of the conversation are not in it; `prefix` is what the reply goes on from.
-    `conversation` is the name for what is computed for it, None before there was anything said.
+    `conversation` is the name for what is computed for it; a new one is to be kept with the first turn.
     """
 
     messages: list[ChatMessage]
@@ -57,8 +58,8 @@ class Request:
     options: SamplingFields
     model: str | None
     dropped: int
+    conversation: str
     prefix: str = ""
-    conversation: str | None = None
 
 
 def channel_key(channel_id: int) -> str:
@@ -120,10 +121,10 @@ class Dialogue:
             options=SamplingFields(**{**self._defaults, **profile.options.model_dump(exclude_unset=True)}),
             model=profile.model,
             dropped=window.dropped,
-            conversation=await self.conversations.computed_name(venue.conversation_key),
+            conversation=await self.conversations.computed_name(venue.conversation_key) or new_name(),
         )
 
-    def stream(self, request: Request) -> AsyncGenerator[Queued | Text | Answer, None]:
+    def stream(self, request: Request) -> AsyncGenerator[Queued | Begun | Text | Answer, None]:
         """Ask the model; see `ApiClient.stream`. Hold it in `contextlib.aclosing`."""
         return self._api.stream(
             request.messages,

@@ -86,8 +86,14 @@ class Leaks:
         """Handle what may be tokens whatever becomes of the caller: that a message is deleted here may end it."""
         task = asyncio.create_task(self._handle(secrets, author, channel, message))
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task.add_done_callback(self._note_end)
         return await asyncio.shield(task)
+
+    def _note_end(self, task: asyncio.Task[bool]) -> None:
+        """Look at how it ended, in place of a caller that was cancelled meanwhile."""
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()
 
     async def _handle(
         self, secrets: Sequence[str], author: discord.abc.User, channel: object, message: discord.Message | None

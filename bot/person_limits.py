@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from bot.errors import EmptyReplyError, PersonLimitUsedError, PromptTooLongError, StoppedError, WithdrawnError
@@ -27,6 +28,13 @@ _KEPT = (PromptTooLongError, EmptyReplyError, StoppedError, WithdrawnError)
 def person_tenant(guild_id: int, user_id: int) -> str:
     """Return under whom the ledger counts one person's calls in a server."""
     return f"person:{guild_id}:{user_id}"
+
+
+@dataclass(slots=True)
+class PersonCall:
+    """A call while it is made. `is_waiting` while it stands in the service's line, where leaving costs nothing."""
+
+    is_waiting: bool = False
 
 
 class PersonCalls:
@@ -63,21 +71,26 @@ class PersonCalls:
         return None if limit is None else await self._ledger.used_today(person_tenant(guild_id, user_id), limit=limit)
 
     @asynccontextmanager
-    async def charged(self, *, guild_id: int | None, user_id: int, role_ids: Collection[int]) -> AsyncIterator[None]:
+    async def charged(
+        self, *, guild_id: int | None, user_id: int, role_ids: Collection[int]
+    ) -> AsyncIterator[PersonCall]:
         """Charge one call of the person's day for the block.
 
         It is kept when the block ends well, or the model was asked and the end is the person's own doing; else, when
-        the block is cancelled too, it is given back. Raises `PersonLimitUsedError` or `StorageError` before the block.
+        the block is cancelled or the call is still waiting in line, it is given back. Raises `PersonLimitUsedError` or
+        `StorageError` before the block.
         """
         limit = await self.limit_of(guild_id=guild_id, role_ids=role_ids)
+        call = PersonCall()
         if guild_id is None or limit is None:
-            yield
+            yield call
             return
         charge = await self._charge(person_tenant(guild_id, user_id), limit)
         try:
-            yield
+            yield call
         except BaseException as error:
-            await self._close(self._ledger.keep if isinstance(error, _KEPT) else self._ledger.give_back, charge)
+            is_kept = isinstance(error, _KEPT) and not call.is_waiting
+            await self._close(self._ledger.keep if is_kept else self._ledger.give_back, charge)
             raise
         await self._close(self._ledger.keep, charge)
 

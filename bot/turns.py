@@ -82,6 +82,7 @@ class NewTurn(Turn):
         self._epoch = dialogue.forgetting.epoch(asker.user_id)
         self._question = Question(text="")
         self._before: list[tuple[NewMessage, int]] = []
+        self._computed_name: str | None = None
 
     async def prepare(self) -> None:
         """Read the attachments and what a thread begins with."""
@@ -91,9 +92,11 @@ class NewTurn(Turn):
         """Ask the question after everything that was said before."""
         self._before = [(message, self._epoch_of(message)) for message in await self._find_before()]
         said = [ChatMessage(role=message.role, content=message.content) for message, _ in self._before]
-        return await self.dialogue.request(
+        request = await self.dialogue.request(
             self.venue, self.asker, [*said, ChatMessage(role="user", content=self._content())]
         )
+        self._computed_name = request.conversation
+        return request
 
     async def keep(self, text: str, *, is_cut: bool) -> int:
         """Add question and reply, unless the person had everything forgotten meanwhile."""
@@ -105,13 +108,16 @@ class NewTurn(Turn):
             author_id=self.asker.user_id,
             discord_message_id=self.question_message_id,
         )
+        # Without the words of those who had everything forgotten meanwhile.
+        before = [message for message, epoch in self._before if epoch == self._epoch_of(message)]
         ids = await self.dialogue.conversations.append_turn(
             self.venue.conversation_key,
             question,
             NewMessage(role="assistant", content=text),
             is_cut=is_cut,
-            # Without the words of those who had everything forgotten meanwhile.
-            before=[message for message, epoch in self._before if epoch == self._epoch_of(message)],
+            before=before,
+            # What was computed holds those words, too.
+            first_name=self._computed_name if len(before) == len(self._before) else None,
         )
         return ids.reply_id
 

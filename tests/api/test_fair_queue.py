@@ -1,15 +1,17 @@
 """Somebody who floods the service, and somebody else who asks once: on the real service, counted, not timed."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
-from api import keys
+from api import keys, pipeline
 from generation.engine import Engine, Message
 from tests.api.scripted_engine import ScriptedEngine
 from tests.service import SERVICE_TOKEN, Service, running_service
@@ -69,6 +71,10 @@ async def flooded(service: Service, headers: Mapping[str, str], count: int) -> A
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
+def are_some_refused(flood: list[asyncio.Task[int]]) -> bool:
+    return sum(task.done() for task in flood) > 1
+
+
 @pytest.mark.parametrize("who", ["tenants", "people of one server"])
 async def test_a_flooder_delays_others_by_no_more_than_two_requests_and_leaves_at_once(
     demo_engine: Engine, tmp_path: Path, who: str
@@ -114,6 +120,53 @@ async def test_a_flooder_takes_nobody_elses_room(demo_engine: Engine, tmp_path: 
             assert (await asking)[0] == 200
             # Who was let in before stayed.
             assert [status for status in await asyncio.gather(*flood) if status != 503] == [200] * 7
+
+
+async def test_many_flooders_together_take_nobody_elses_room(demo_engine: Engine, tmp_path: Path) -> None:
+    engine = NotingEngine(demo_engine)
+    async with running_service(engine, tmp_path, slots=1, max_waiting=8) as service, AsyncExitStack() as stack:
+        queue = service.app[keys.PIPELINE].queue
+        engine.may_go_on.clear()
+        tokens = [await service.tokens.create(f"flooder {number}", daily_calls=100) for number in range(6)]
+        floods = []
+        for token in tokens:
+            flood = await stack.enter_async_context(flooded(service, {"Authorization": token.secret}, 9))
+            floods.append(flood)
+            await eventually(partial(are_some_refused, flood), within_seconds=30)
+        await eventually(lambda: sum(not task.done() for flood in floods for task in flood) == 9, within_seconds=30)
+        assert queue.waiting == 8
+        asking = asyncio.create_task(service.post("/ai/chat", saying("other"), headers=await token_of_another(service)))
+        # One of them gives way, and is told so.
+        await eventually(lambda: sum(not task.done() for flood in floods for task in flood) == 8, within_seconds=30)
+        assert (queue.waiting, asking.done()) == (8, False)
+        engine.may_go_on.set()
+        assert (await asking)[0] == 200
+        for token, flood in zip(tokens, floods, strict=True):
+            statuses = await asyncio.gather(*flood)
+            assert set(statuses) == {200, 503}
+            assert (await service.ledger.usage(token.token.id)).used_today == statuses.count(200)
+
+
+async def test_who_gives_way_after_a_place_was_told_reads_it_as_the_last_line(
+    demo_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "PLACE_SECONDS", 0.02)
+    engine = NotingEngine(demo_engine)
+    async with running_service(engine, tmp_path, slots=1, max_waiting=2) as service:
+        queue = service.app[keys.PIPELINE].queue
+        engine.may_go_on.clear()
+        async with flooded(service, service.headers, 2):
+            await eventually(lambda: (queue.running, queue.waiting) == (1, 1), within_seconds=30)
+            body = {**saying("last"), "stream": True}
+            async with service.session.post(f"{service.url}/ai/chat", json=body, headers=service.headers) as response:
+                assert "queue" in json.loads(await response.content.readline())
+                other = await token_of_another(service)
+                asking = asyncio.create_task(service.post("/ai/chat", saying("other"), headers=other))
+                async with asyncio.timeout(30):
+                    *_, last = [json.loads(line) async for line in response.content]
+            assert (last["error"], last["code"]) == ("Busy", 503)
+            engine.may_go_on.set()
+            assert (await asking)[0] == 200
 
 
 async def test_a_flooder_leaves_a_slot_to_those_who_asked_lately(demo_engine: Engine, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.fairness import ALONE_SECONDS, FairScheduler, Request
+from api.forecast import Newcomers, Steps, foresee, play
 from api.turns import QUANTUM_TOKENS
 
 LARGEST = 4000
@@ -297,3 +298,41 @@ def test_a_copy_goes_on_alike_and_apart(tenants: int) -> None:
     while house.running:
         house.end()
     assert house.started[started:] == twin.started
+
+
+@given(data=st.data())
+@settings(deadline=None, max_examples=100)
+def test_a_play_foresees_the_same_whatever_changes_beside_it(data: st.DataObject) -> None:
+    house = House(slots=2, tenant_slots=1)
+    tenants, people = st.sampled_from("abcd"), st.integers(1, 3)
+
+    def change() -> None:
+        deed = data.draw(st.integers(0, 3))
+        if deed == 0 and house.running:
+            house.end(cost=data.draw(COSTS))
+        elif deed == 1 and house.waiting:
+            house.leave(data.draw(st.sampled_from(house.waiting)))
+        else:
+            house.come(data.draw(tenants), data.draw(COSTS), data.draw(people))
+
+    def steps() -> Steps:
+        ends_at = {request: house.seconds + number for number, request in enumerate(house.running)}
+        return play(
+            house.scheduler,
+            slots=house.slots,
+            ends_at=ends_at,
+            lasts=lambda request, _: request.cost_tokens / 100,
+            newcomers=Newcomers(seconds_apart=7.0, cost_tokens=200, service_seconds=3.0),
+            now=house.seconds,
+        )
+
+    for _ in range(data.draw(st.integers(0, 20))):
+        change()
+    undisturbed, disturbed = steps(), steps()
+    next(undisturbed)
+    next(disturbed)
+    expected, found = foresee(undisturbed), None
+    while found is None:
+        change()
+        found = foresee(disturbed, until=lambda: True)
+    assert found == expected

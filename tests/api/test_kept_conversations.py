@@ -15,6 +15,7 @@ from generation.llama_cpp import LlamaCppEngine
 from generation.warmth import Keeping
 from parley.demo_model import demo_path
 from storage.clock import SystemClock
+from storage.computed import new_name
 from storage.conversations import NewMessage
 from tests.generation.conftest import config_for
 from tests.service import SERVICE_TOKEN, Service, running_service
@@ -104,6 +105,14 @@ async def test_a_conversation_of_the_bots_is_kept_until_it_is_cleared(kept: Kept
     await kept.service.conversations.clear("channel:1")
     await kept.clean_up()
     assert kept.names == []
+
+
+async def test_a_first_turn_is_kept_once_its_words_are(kept: Kept) -> None:
+    name = new_name()
+    assert (await kept.service.post("/ai/chat", MESSAGES, headers=on_behalf(name)))[0] == 200
+    question, reply = NewMessage(role="user", content="Hello!"), NewMessage(role="assistant", content="Hi!")
+    await kept.service.conversations.append_turn("channel:9", question, reply, is_cut=False, first_name=name)
+    await kept.until_kept(name)
 
 
 async def test_a_changed_word_takes_it_along_and_the_conversation_goes_on_under_another_name(kept: Kept) -> None:

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from api import foresight
 from api.errors import ApiError
 from api.expectations import Size
-from api.queue import Place, RequestQueue
+from api.places import Place
+from api.queue import RequestQueue
 
 SIZE = Size(prompt_bytes=100, context_tokens=4096, reply_tokens=100)
 
@@ -156,6 +158,47 @@ def test_one_person_leaves_room_for_others_of_the_server() -> None:
     assert len(fill(queue, "server", 2, tries=3)) == 3
 
 
+async def test_in_a_room_full_of_many_flooders_a_newcomer_has_the_place_of_the_greediests_newest() -> None:
+    queue = RequestQueue(slots=1, max_waiting=16)
+    flooders = [fill(queue, f"flooder {number}", tries=40) for number in range(12)]
+    assert queue.waiting == 16
+    assert all(any(not holder.place.has_given_way for holder in holders) for holders in flooders)
+    staying = [holder for holder in flooders[0] if not holder.place.has_given_way]
+    newcomer = Holder(queue, "newcomer")
+    assert newcomer.place.position > 0
+    assert queue.waiting == 16
+    with pytest.raises(ApiError) as gave_way:
+        await staying[-1].place.turn(within_seconds=0)
+    assert (gave_way.value.status, gave_way.value.title) == (503, "Busy")
+    assert f"{len(staying) - 2} of yours are still waiting" in gave_way.value.message
+    assert int(gave_way.value.headers["Retry-After"]) >= 1
+    staying[-1].leave()
+    assert queue.waiting == 16
+    assert all([not await holder.place.turn(within_seconds=0) for holder in staying[1:-1]])
+    for tenant in ("newcomer", "flooder 0", "flooder 11"):
+        with pytest.raises(ApiError):
+            Holder(queue, tenant)
+
+
+def test_of_a_server_the_person_with_most_gives_way() -> None:
+    queue = RequestQueue(slots=1, max_waiting=8)
+    running = Holder(queue, "other")
+    brief, flooding = fill(queue, "server", 1, tries=2), fill(queue, "server", 2)
+    rest = fill(queue, "third", tries=2)
+    assert queue.waiting == 8
+    Holder(queue, "newcomer")
+    assert [holder.place.has_given_way for holder in flooding] == [False] * (len(flooding) - 1) + [True]
+    assert not any(holder.place.has_given_way for holder in [running, *brief, *rest])
+
+
+def test_nobody_gives_way_who_waits_with_a_single_request() -> None:
+    queue = RequestQueue(slots=1, max_waiting=8)
+    holders = [Holder(queue, f"tenant {number}") for number in range(9)]
+    with pytest.raises(ApiError):
+        Holder(queue, "newcomer")
+    assert not any(holder.place.has_given_way for holder in holders)
+
+
 @given(max_waiting=st.integers(1, 200), tenants=st.integers(1, 5))
 @settings(deadline=None, max_examples=30)
 def test_the_bound_holds_whoever_comes(max_waiting: int, tenants: int) -> None:
@@ -257,4 +300,79 @@ def test_a_refusal_says_when_there_is_room_again() -> None:
     with pytest.raises(ApiError) as refused:
         Holder(queue, "other")
     assert [holder.place.position for holder in holders] == [0, 1]
+    assert int(refused.value.headers["Retry-After"]) == 10
+
+
+@pytest.fixture
+def in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take every room for a large one, and a step of a play for a slice."""
+    monkeypatch.setattr(foresight, "PLAYED_AT_ONCE", 0)
+    monkeypatch.setattr(foresight, "SLICE_SECONDS", 0.0)
+
+
+@pytest.mark.usefixtures("in_slices")
+async def test_in_a_large_room_places_are_those_of_a_small_one_and_others_go_on_meanwhile() -> None:
+    queue = RequestQueue(slots=2, max_waiting=1000)
+    holders = [Holder(queue, f"tenant {number % 7}") for number in range(60)]
+    turns = 0
+
+    async def go_on() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    going_on = asyncio.create_task(go_on())
+    outlook = await holders[-1].place.outlook()
+    assert turns > 50
+    going_on.cancel()
+    assert outlook is not None
+    assert (outlook.position, outlook.wait_seconds) == (holders[-1].place.position, None)
+
+
+@pytest.mark.usefixtures("in_slices")
+async def test_who_comes_and_goes_while_it_is_foreseen_disturbs_nothing() -> None:
+    clock = Clock()
+    queue = RequestQueue(slots=2, max_waiting=1000, now=clock)
+    holders = [Holder(queue, f"tenant {number % 7}") for number in range(60)]
+    foreseeing = asyncio.create_task(holders[-1].place.outlook())
+    for number in range(20):
+        await asyncio.sleep(0)
+        holders.pop(0).leave()
+        holders.insert(-1, Holder(queue, f"tenant {number}"))
+        assert await holders[-2].place.outlook() is None, "it is foreseen with the next play"
+    outlook = await foreseeing
+    assert outlook is not None
+    assert outlook.position > 20
+    clock.seconds += 100
+    again = await holders[-2].place.outlook()
+    assert again is not None
+    assert again.position == holders[-2].place.position
+
+
+@pytest.mark.usefixtures("in_slices")
+async def test_a_play_that_is_cancelled_is_begun_anew_by_whoever_asks_next() -> None:
+    queue = RequestQueue(slots=1, max_waiting=1000)
+    holders = [Holder(queue) for _ in range(20)]
+    foreseeing = asyncio.create_task(holders[-1].place.outlook())
+    await asyncio.sleep(0)
+    foreseeing.cancel()
+    await asyncio.gather(foreseeing, return_exceptions=True)
+    outlook = await holders[5].place.outlook()
+    assert outlook is not None
+    assert outlook.position == 5
+
+
+@pytest.mark.usefixtures("in_slices")
+def test_a_refusal_by_a_large_room_that_nobody_has_looked_at_yet_says_about_when() -> None:
+    clock = Clock()
+    queue = RequestQueue(slots=1, max_waiting=4, now=clock)
+    measured = Holder(queue)
+    measured.place.said(1)
+    clock.seconds += 10
+    measured.reply(100)
+    holders = [Holder(queue, f"tenant {number}") for number in range(5)]
+    with pytest.raises(ApiError) as refused:
+        Holder(queue, "other")
+    assert [holder.place.is_called for holder in holders] == [True, False, False, False, False]
     assert int(refused.value.headers["Retry-After"]) == 10

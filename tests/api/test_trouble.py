@@ -1,6 +1,7 @@
 """A database that takes no writes, and a clock that jumps: what callers and watchers get, and that nothing is lost."""
 
 import asyncio
+import gc
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -97,6 +98,27 @@ async def test_a_stop_does_not_wait_for_a_lock_that_lasts(demo_engine: Engine, t
             async with asyncio.timeout(10):
                 await calls.drain()
         assert await service.ledger.reclaim_open_calls() == 1, "the next start gives it back"
+
+
+async def test_a_move_that_fails_after_its_caller_has_left_says_nothing_of_itself_in_the_log(
+    demo_engine: Engine, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running_service(demo_engine, tmp_path) as service:
+        calls, may_fail = service.app[keys.ALLOWANCE], asyncio.Event()
+
+        async def fail() -> None:
+            await may_fail.wait()
+            raise DatabaseBusyError("locked")
+
+        leaving = asyncio.create_task(calls._finish(fail()))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        await asyncio.gather(leaving, return_exceptions=True)
+        may_fail.set()
+        await eventually(lambda: not calls._closing, within_seconds=10)
+        del leaving
+        gc.collect()
+        assert "never retrieved" not in caplog.text
 
 
 async def test_a_reply_that_could_not_be_kept_is_taken_back(

@@ -60,6 +60,7 @@ async def test_who_waits_is_told_the_place_and_moves_up(demo_engine: Engine, tmp
                 assert place["queue"] == {"position": 2, "wait_seconds": None}
         # The first hung up, which was measured; the third has left the line.
         places, pieces, last = _sorted(await second)
+        assert pieces[0]["message"]["content"] == "", "the wait is over"
         assert places[0] == {"position": 1, "wait_seconds": None}
         assert "".join(piece["message"]["content"] for piece in pieces).strip()
         assert last["usage"]["completion_tokens"] == 2
@@ -153,7 +154,7 @@ async def test_an_error_after_a_place_was_told_is_the_last_line(demo_engine: Eng
                 assert (await read(behind))["queue"]["position"] == 2
         places, pieces, last = _sorted(await refused)
         assert places
-        assert pieces == []
+        assert [piece["message"]["content"] for piece in pieces] == [""], "the wait is over"
         assert (last["error"], last["code"]) == ("Invalid request", 400)
         assert last["details"][0]["field"] == "messages"
 

@@ -2,16 +2,24 @@
 
 import asyncio
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
 from bot.amending import Amending, Changes
+from bot.api_client import ApiClient
 from bot.config import BotStores
 from bot.dialogue import channel_key
 from bot.forgetting import Forgetting
 from bot.lanes import Lanes
 from storage.conversations import Conversations, NewMessage
+from storage.database import Database
 from storage.posted import PostedPart
+from tests.bot.conftest import make_stores
+from tests.bot.replying import locked
+from tests.bot.scripted_api import SERVICE_TOKEN, ScriptedApi
+from tests.new_database import url_of_new
+from tests.waiting import eventually
 
 _CHANNEL = 5
 _KEY = channel_key(_CHANNEL)
@@ -54,6 +62,23 @@ async def test_edits_and_deletions_hold_when_they_are_done(
     changes = {1: "Ada: one", 2: None, 99: "Ada: unknown", 98: None}
     await Amending(conversations, forgetting, Lanes()).amend(_CHANNEL, changes)
     assert await _kept(conversations) == ["Ada: one", "Yes.", "Yes."]
+
+
+async def test_they_hold_once_a_locked_database_can_be_written(api: ScriptedApi, tmp_path: Path) -> None:
+    database = await Database.open(url_of_new(tmp_path / "locked.db"), busy_timeout_seconds=0.02)
+    try:
+        conversations = make_stores(database).conversations
+        async with ApiClient(api.url, SERVICE_TOKEN) as client:
+            await _ask(conversations, 1)
+            amending = Amending(conversations, Forgetting(conversations, client), Lanes(), retry_seconds=0.01)
+            with locked(database):
+                amended = asyncio.create_task(amending.amend(_CHANNEL, {1: None}))
+                await eventually(lambda: not database.takes_writes, within_seconds=10)
+                assert await _kept(conversations) == ["Ada: 1", "Yes."]
+            await amended
+            assert await _kept(conversations) == ["Yes."]
+    finally:
+        await database.close()
 
 
 async def test_they_hold_at_once_and_again_behind_the_reply_that_is_being_written(

@@ -12,7 +12,7 @@ import pytest
 from api import keys
 from api.contract import ChatMessage, SamplingFields
 from bot import errors
-from bot.api_client import Answer, ApiClient, Queued, Text
+from bot.api_client import Answer, ApiClient, Begun, Queued, Text
 from generation.engine import Engine
 from tests import service
 from tests.bot.scripted_api import MODEL, SERVICE_TOKEN, Refusal, ScriptedApi, Stream
@@ -20,7 +20,7 @@ from tests.waiting import eventually
 
 _MESSAGES = [ChatMessage(role="user", content="Ada: hello 👋")]
 
-Events = AsyncGenerator[Queued | Text | Answer, None]
+Events = AsyncGenerator[Queued | Begun | Text | Answer, None]
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ async def test_a_stream_tells_the_place_the_text_as_it_comes_and_the_whole_answe
         )
     )
     *before, answer = await collect(client.stream(_MESSAGES, tenant="discord:1"))
-    assert before == [Queued(2, None), Queued(1, 7), Text("Once "), Text("upon")]
+    assert before == [Queued(2, None), Queued(1, 7), Begun(), Text("Once "), Text("upon")]
     assert answer == Answer(text="Once upon", dropped_messages=3, is_cut=True)
 
 
@@ -185,7 +185,7 @@ async def test_a_stream_that_breaks_off_says_why(
     with pytest.raises(errors.RefusedError) as raised:
         await collect(client.stream(_MESSAGES, tenant="discord:1"), seen)
     assert type(raised.value) is kind
-    assert seen == [Queued(1, 1), Text("half a")]
+    assert seen == [Queued(1, 1), Begun(), Text("half a")]
 
 
 async def test_silence_is_told_apart_from_an_absent_service(api: ScriptedApi, unused_tcp_port: int) -> None:

@@ -17,14 +17,14 @@ from tests.doubles.discord_model import Channel, User
 from tests.doubles.discord_server import DiscordServer
 
 
-async def test_a_conversation_is_named_as_soon_as_it_has_words_and_a_reset_is_passed_on(
+async def test_a_conversation_has_its_name_from_the_first_question_on_and_a_reset_is_passed_on(
     server: DiscordServer, api: ScriptedApi, start_bot: StartBot, stores: BotStores, channel: Channel, ada: User
 ) -> None:
     await start_bot()
     for _ in range(2):
         await replied(server, api, channel, ada)
     name = await stores.conversations.computed_name(f"channel:{channel.id}")
-    assert [asked.conversation for asked in api.asked] == ["", name]
+    assert [asked.conversation for asked in api.asked] == [name, name]
     assert api.cleaned_up == 0
     reset = await server.slash(server.admin(), channel, "reset")
     await reset.replied()

@@ -1,19 +1,25 @@
 """Which llama-server runs: the operator's own, the one that `make native` built, or the package's."""
 
+import io
 import logging
+import tarfile
+from copy import copy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from generation.devices import ComputesOn
 from generation.gguf_file import read_gguf_header
 from generation.launch import choose_batch_tokens, plan_child
+from parley import native_build
 from parley.demo_model import demo_path
 from parley.failure import FailureError
 from parley.model_file import choose_model
 from parley.native import SOURCE_VERSION, Build, describe_processor, find_native_server, server_path
-from parley.native_build import install, require_tools
+from parley.native_build import build_folder, fetch_source, install, require_tools
 from parley.settings import load_settings
 
 
@@ -124,6 +130,53 @@ def test_a_machine_without_the_tools_is_told_how_to_get_them(tmp_path: Path, mon
     for name in ("cmake", "c++", "make"):
         program(tmp_path / name)
     require_tools()
+
+
+def package(workshop: Path, *names: str) -> None:
+    """Put a package into the workshop, as a download would."""
+    workshop.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(workshop / f"llama_cpp_python-{SOURCE_VERSION}.tar.gz", "w:gz") as archive:
+        for name in names:
+            member = tarfile.TarInfo(f"llama_cpp_python-{SOURCE_VERSION}/{name}")
+            member.size = len(name)
+            archive.addfile(member, io.BytesIO(name.encode()))
+
+
+def test_source_that_was_half_unpacked_is_unpacked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native_build, "_run", lambda *_: None)
+    names = [f"vendor/llama.cpp/{name}" for name in ("CMakeLists.txt", "src/a.cpp", "src/b.cpp")]
+    package(tmp_path, *names, "README.md")
+    extract = tarfile.TarFile.extractall
+
+    def interrupted(archive: tarfile.TarFile, path: str, **options: Any) -> None:
+        extract(archive, path, **{**options, "members": options["members"][:1]})
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tarfile.TarFile, "extractall", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            fetch_source(tmp_path)
+    source = fetch_source(tmp_path)
+    assert sorted(path.name for path in source.rglob("*") if path.is_file()) == ["CMakeLists.txt", "a.cpp", "b.cpp"]
+    assert sorted(path.suffix for path in tmp_path.iterdir() if path.is_file()) == [".gz"]
+    assert fetch_source(tmp_path) == source
+
+
+def test_half_made_things_of_another_processor_or_source_are_not_gone_on_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    folders = set()
+    for build in (Build(SOURCE_VERSION, "vax"), Build(SOURCE_VERSION, "alpha"), Build("0.0.1", "vax")):
+        monkeypatch.setattr(Build, "of_today", partial(copy, build))
+        folders.add(build_folder(Path("build")).name)
+    assert len(folders) == 3
+
+
+def test_a_build_that_is_interrupted_ends_with_a_line_that_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(native_build, "require_tools", interrupted)
+    with pytest.raises(SystemExit, match="goes on where it was when it is run again"):
+        native_build.main()
 
 
 def test_what_a_processor_can_do_is_read_from_the_system(tmp_path: Path) -> None:

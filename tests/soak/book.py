@@ -56,14 +56,15 @@ class _Page:
 class Book:
     """Every caller's account by token.
 
-    `kills` are the moments at which the process was killed, `engine_kills` those of its engine alone, `disturbances`
-    all after which somebody may be refused: these, and starts.
+    `kills` are the moments at which the process was killed, `engine_kills` those of its engine alone, `locked` moments
+    of a lock that lasts, `disturbances` all after which somebody may be refused: these, and starts.
     """
 
     def __init__(self) -> None:
         self._pages: dict[str, _Page] = {}
         self.kills: list[float] = []
         self.engine_kills: list[float] = []
+        self.locked: list[float] = []
         self.disturbances: list[float] = []
         self.problems: list[str] = []
         self.counts: Counter[str] = Counter()
@@ -130,9 +131,10 @@ class Book:
         return _any_between(self.disturbances, began_at - AFTERMATH_SECONDS, ended_at + 1)
 
     def is_torn(self, began_at: float, ended_at: float) -> bool:
-        """Say whether something was killed so that a call of this time may have cost something or nothing."""
-        return _any_between(self.kills, began_at, ended_at + 1) or _any_between(
-            self.engine_kills, began_at - AFTERMATH_SECONDS, ended_at + 1
+        """Say whether something was killed or locked so that a call of this time may have cost something or nothing."""
+        return _any_between(self.kills, began_at, ended_at + 1) or any(
+            _any_between(moments, began_at - AFTERMATH_SECONDS, ended_at + 1)
+            for moments in (self.engine_kills, self.locked)
         )
 
     def account(self, token_id: str) -> Account:

@@ -58,22 +58,27 @@ async def read_metrics(world: World) -> dict[str, float]:
 async def measure(world: World) -> Measure:
     """Look at the process as it is."""
     process, metrics = world.house.process, await read_metrics(world)
+    connections, own = _connections(world)
     return Measure(
-        descriptors=process.num_fds(),
+        descriptors=process.num_fds() - 2 * own,
         threads=process.num_threads(),
         children=len(world.house.engines),
-        connections=len(_connections(world)),
-        tasks=int(metrics["parley_tasks"]),
+        connections=connections,
+        tasks=int(metrics["parley_tasks"]) - own,
         rss_mb=process.memory_info().rss // 2**20,
     )
 
 
-def _connections(world: World) -> list[object]:
-    return [
-        each
-        for each in world.house.process.net_connections(kind="tcp")
-        if each.laddr.port == world.house.port and each.status != psutil.CONN_LISTEN
-    ]
+def _connections(world: World) -> tuple[int, int]:
+    """Count those of its port: other people's, and its own bot's, which stay open for half a minute.
+
+    Each of the bot's has two ends, both its own, and a task that waits at one of them.
+    """
+    every = world.house.process.net_connections(kind="tcp")
+    local = {each.laddr for each in every}
+    served = [each for each in every if each.laddr.port == world.house.port and each.status != psutil.CONN_LISTEN]
+    own = sum(each.raddr in local for each in served)
+    return len(served) - own, own
 
 
 async def _engine_share(world: World) -> float:

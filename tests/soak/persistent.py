@@ -13,7 +13,8 @@ from storage.tokens import IssuedToken
 from tests.soak import exchanges
 from tests.soak.book import KEPT_PROMPT_TOKENS
 from tests.soak.exchanges import send
-from tests.soak.polite import LONGEST_REPLY, NATIVE, bearer, check_disturbed, messages, question, refused, settle
+from tests.soak.polite import LONGEST_REPLY, NATIVE, bearer, check_disturbed, messages, refused, settle
+from tests.soak.questions import question
 from tests.soak.world import Talk, World
 
 PATH = "/api/v6/llm/chat"

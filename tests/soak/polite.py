@@ -13,6 +13,7 @@ from typing import Any
 from storage.tokens import IssuedToken
 from tests.soak import exchanges
 from tests.soak.exchanges import Answer, Cost, FailedError, Read, send
+from tests.soak.questions import question
 from tests.soak.world import World
 
 LONGEST_REPLY = 48
@@ -22,11 +23,6 @@ CHOICES = 2
 
 NATIVE, OPENAI, ANTHROPIC = "/ai/chat", "/v1/chat/completions", "/v1/messages"
 OLLAMA, OLLAMA_GENERATE = "/api/chat", "/api/generate"
-
-
-def question(chance: random.Random) -> str:
-    """Ask what the demonstration model has an answer to."""
-    return f"What is {chance.randrange(50)} plus {chance.randrange(50)}?"
 
 
 def messages(chance: random.Random) -> list[dict[str, str]]:

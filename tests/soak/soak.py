@@ -17,17 +17,20 @@ import aiohttp
 from storage.clock import SystemClock
 from storage.database import Database
 from storage.tokens import TokenStore
+from tests.doubles.discord_server import DiscordServer
 from tests.doubles.webhook_receiver import receiving
 from tests.soak import audit, chaos, leaks, traffic
 from tests.soak.book import Book
 from tests.soak.chaos import Pace
 from tests.soak.house import House
+from tests.soak.people import People
 from tests.soak.world import Tokens, World
 from tests.waiting import eventually
 
 PLENTY = 10**6
 SCARCE_CALLS = 6
 WEBHOOK_SECONDS = 45.0
+DISCORD_TOKEN = "stand-in-token"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +55,7 @@ async def soak(plan: Plan) -> dict[str, Any]:
     book, began_at = Book(), monotonic()
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         async with _world(plan, book, Path(folder)) as world:
+            await world.people.settle_in()
             await leaks.warm_up(world)
             before = await leaks.measure(world)
             await _live(world, plan)
@@ -61,6 +65,7 @@ async def soak(plan: Plan) -> dict[str, Any]:
             await world.house.stop()
         audit.close_webhooks(world)
         audit.check(book, world.house.database_path, tokens=world.tokens.all, talks=world.talks)
+        audit.check_discord(book, world.house.database_path, world.people)
         audit.check_patient(book, world.house.database_path, tokens=world.tokens.patient)
         audit.check_outputs(world)
     return {
@@ -78,8 +83,20 @@ async def soak(plan: Plan) -> dict[str, Any]:
 
 @asynccontextmanager
 async def _world(plan: Plan, book: Book, folder: Path) -> AsyncIterator[World]:
-    settings = {"PARLEY_PRIVATE_WEBHOOKS": "true", "PARLEY_RESET_ZONE": far_from_midnight()}
-    house = House(folder, book, settings)
+    settings = {
+        "PARLEY_PRIVATE_WEBHOOKS": "true",
+        "PARLEY_RESET_ZONE": far_from_midnight(),
+        "PARLEY_DAILY_CALLS": str(PLENTY),
+    }
+    async with DiscordServer() as discord:
+        settings |= {"DISCORD_TOKEN": DISCORD_TOKEN, "DISCORD_API_URL": discord.api_url}
+        async with _housed(plan, House(folder, book, settings), book, discord) as world:
+            yield world
+
+
+@asynccontextmanager
+async def _housed(plan: Plan, house: House, book: Book, discord: DiscordServer) -> AsyncIterator[World]:
+    people = People(discord, house, book)
     try:
         await house.start()
         database = await Database.open(f"sqlite:///{house.database_path}")
@@ -94,6 +111,7 @@ async def _world(plan: Plan, book: Book, folder: Path) -> AsyncIterator[World]:
                     tokens=await _issue(store),
                     store=store,
                     receiver=receiver,
+                    people=people,
                     is_long=plan.is_long,
                 )
         finally:
@@ -117,7 +135,9 @@ async def _issue(store: TokenStore) -> Tokens:
 async def _live(world: World, plan: Plan) -> None:
     """Make traffic and trouble at the same time."""
     async with asyncio.TaskGroup() as group:
-        group.create_task(traffic.run(world, seed=plan.seed, workers=plan.workers, seconds=plan.seconds))
+        # Those who stall are waited for long after the end.
+        beside = traffic.IN_DISCORD if plan.pace.only_lock else traffic.BESIDE
+        group.create_task(traffic.run(world, seed=plan.seed, workers=plan.workers, seconds=plan.seconds, beside=beside))
         group.create_task(chaos.run(world, seed=plan.seed, seconds=plan.seconds, pace=plan.pace))
 
 

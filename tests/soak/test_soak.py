@@ -1,5 +1,6 @@
 """A minute of the soak, start and end included, and proof that its audit would find what must not be."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -22,11 +23,20 @@ from tests.soak.world import Talk
 MINUTE = Plan(seconds=48.0, workers=12, seed=1906, pace=Pace(pause=(3.0, 8.0), calm_seconds=6.0), is_long=False)
 
 
+LOCKED = Plan(
+    seconds=35.0, workers=4, seed=2411, pace=Pace(pause=(2.0, 2.0), calm_seconds=0, only_lock=True), is_long=False
+)
+
+
 @pytest.mark.timeout(300)
-async def test_mixed_traffic_and_kill_9_lose_nothing_and_leave_nothing() -> None:
-    report = await soak(MINUTE)
+async def test_mixed_traffic_and_kill_9_and_beside_it_a_lock_of_30_seconds_lose_nothing_and_leave_nothing() -> None:
+    # Two processes in one minute: who is locked out mostly waits.
+    report, locked = await asyncio.gather(soak(MINUTE), soak(LOCKED))
     print_report(report)
-    assert report["problems"] == []
+    print_report(locked)
+    assert [*report["problems"], *locked["problems"]] == []
+    assert (locked["counts"]["long locks"], locked["lives"]) == (1, 1)
+    assert min(locked["counts"]["status 503"], locked["counts"]["replies"]) > 0
     counts = report["counts"]
     assert counts["engine kills"]
     assert counts["process kills"] == report["lives"] - 1 >= 1

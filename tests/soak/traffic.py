@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
 
 from tests.soak import mistaken, persistent, polite, rude
@@ -30,7 +30,15 @@ MIXTURE: dict[Caller, int] = {
 }
 """How often each is done, in shares."""
 
+
+async def be_in_discord(world: World, chance: random.Random) -> None:
+    """Do what people do there."""
+    await world.people.do_something(chance)
+
+
+IN_DISCORD: tuple[Caller, ...] = (be_in_discord,) * 3
 BESIDE: tuple[Caller, ...] = (
+    *IN_DISCORD,
     rude.trickle_a_head,
     rude.stay_silent,
     rude.stay_silent,
@@ -41,14 +49,14 @@ BESIDE: tuple[Caller, ...] = (
 FAULT_PAUSE_SECONDS = 0.5
 
 
-async def run(world: World, *, seed: int, workers: int, seconds: float) -> None:
+async def run(world: World, *, seed: int, workers: int, seconds: float, beside: Sequence[Caller] = BESIDE) -> None:
     """Make traffic for so long; what was begun is brought to its end."""
     world.ends_at = monotonic() + seconds
     async with asyncio.TaskGroup() as group:
         for number in range(workers):
             chance = random.Random(f"{seed} {number}")
             group.create_task(_work(world, chance, lambda each=chance: _pick(each)))  # type: ignore[misc]
-        for number, caller in enumerate(BESIDE):
+        for number, caller in enumerate(beside):
             chance = random.Random(f"{seed} beside {number}")
             group.create_task(_work(world, chance, lambda each=caller: each))  # type: ignore[misc]
 

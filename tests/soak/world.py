@@ -1,4 +1,4 @@
-"""What every caller of the soak shares: the house, the book, one session, the tokens, the receiver of webhooks."""
+"""What every caller of the soak shares: the house, the book, one session, tokens, the receiver of webhooks, Discord."""
 
 import random
 from dataclasses import dataclass, field
@@ -9,6 +9,7 @@ from storage.tokens import IssuedToken, TokenStore
 from tests.doubles.webhook_receiver import Receiver
 from tests.soak.book import Book
 from tests.soak.house import House
+from tests.soak.people import People
 
 
 @dataclass(kw_only=True)
@@ -60,6 +61,7 @@ class World:
     tokens: Tokens
     store: TokenStore
     receiver: Receiver
+    people: People
     is_long: bool
     ends_at: float = 0.0
     idle_talks: list[Talk] = field(default_factory=list)

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from storage.chats import Chats
-from storage.computed import ComputedNames
+from storage.computed import ComputedNames, new_name
 from storage.conversations import Conversations, NewMessage
 from storage.database import Database
 from tests.storage.conftest import ManualClock
@@ -35,6 +35,29 @@ async def test_a_conversation_has_one_name_and_keeps_it_as_it_goes_on(conversati
     (_, reply) = await conversations.read(OTHER)
     assert await conversations.replace_reply(reply.id, "another", is_cut=False)
     assert await conversations.computed_name(KEY) == name
+
+
+async def test_a_name_drawn_before_the_first_turn_holds_once_that_is_kept(
+    database: Database, conversations: Conversations
+) -> None:
+    names, first, late = ComputedNames(database), new_name(), new_name()
+    question, reply = NewMessage(role="user", content="one"), NewMessage(role="assistant", content="two")
+    assert await names.find_held({first}) == set()
+    await conversations.append_turn(KEY, question, reply, is_cut=False, before=[question], first_name=first)
+    assert await names.find_held({first}) == {first}
+    assert await conversations.computed_name(KEY) == first
+    await conversations.append_turn(KEY, question, reply, is_cut=False, first_name=late)
+    assert await names.find_held({first, late}) == {first}
+
+
+async def test_a_name_drawn_for_an_empty_conversation_is_not_kept_behind_words_that_came_between(
+    database: Database, conversations: Conversations
+) -> None:
+    late = new_name()
+    question, reply = NewMessage(role="user", content="one"), NewMessage(role="assistant", content="two")
+    await conversations.append(KEY, question)
+    await conversations.append_turn(KEY, question, reply, is_cut=False, first_name=late)
+    assert await ComputedNames(database).find_held({late}) == set()
 
 
 CHANGES: dict[str, Callable[[Conversations], Awaitable[object]]] = {

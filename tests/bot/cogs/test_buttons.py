@@ -153,6 +153,46 @@ async def test_stopped_in_the_line_of_the_service_a_question_leaves_it_and_nothi
     assert await said(stores.conversations, channel) == []
 
 
+@pytest.mark.parametrize(("before_the_hold", "kept"), [([], 0), ([""], 1)], ids=["in line", "with a slot"])
+async def test_a_stop_in_the_line_of_the_service_costs_no_call_of_the_persons_day(
+    server: DiscordServer,
+    api: ScriptedApi,
+    stores: BotStores,
+    start_bot: StartBot,
+    before_the_hold: list[str],
+    kept: int,
+) -> None:
+    guild, ada = server.guild(), server.user("Ada")
+    channel = server.channel(guild)
+    await start_bot(person_daily_calls=5)
+    api.script.append(
+        Stream(pieces=[*before_the_hold, "Never"], queue=[(3, 20)], hold_after=len(before_the_hold)),
+    )
+    interaction = await server.slash(ada, channel, "chat", message="Please")
+    await interaction.replied()
+    (message,) = interaction.replies
+    await server.press(ada, message, message.custom_id("Stop"))
+    await shows(server, message, replies.stopped())
+    await has_buttons(server, message)
+    used = await stores.ledger.used_today(person_tenant(guild.id, ada.id), limit=5)
+    assert used.used == kept
+
+
+async def test_a_question_deleted_in_the_line_of_the_service_costs_no_call_of_the_persons_day(
+    server: DiscordServer, api: ScriptedApi, stores: BotStores, start_bot: StartBot
+) -> None:
+    guild, ada = server.guild(), server.user("Ada")
+    channel = server.channel(guild)
+    await start_bot(person_daily_calls=5)
+    api.script.append(Stream(pieces=["Never"], queue=[(3, 20)], hold_after=0))
+    question = await server.user_says(channel, ada, "Please", mentions_bot=True)
+    await server.posted(channel)
+    await server.user_deletes(question)
+    await server.changes.until(lambda: channel.own_messages(server.bot) == [], "nothing of it stands")
+    used = await stores.ledger.used_today(person_tenant(guild.id, ada.id), limit=5)
+    assert used.used == 0
+
+
 async def test_a_stop_button_left_by_a_process_that_died_goes_when_it_is_pressed(
     server: DiscordServer, api: ScriptedApi, start_bot: StartBot
 ) -> None:
