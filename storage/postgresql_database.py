@@ -43,6 +43,7 @@ CONNECTIONS = READERS + WRITERS + 4
 
 # How many times as long as for a lock one waits for a turn.
 _TURN_TIMEOUTS = 2
+_SHORTEST_TURN_SECONDS = 1.0
 
 _MIGRATING = Guard("migrations")
 _LOCK_MIGRATIONS = text("SELECT pg_advisory_xact_lock(:domain)")
@@ -57,7 +58,7 @@ class PostgresqlDatabase(Database):
 
     def __init__(self, address: Address, *, busy_timeout_seconds: float) -> None:
         super().__init__(address.label)
-        self._turn_seconds = _TURN_TIMEOUTS * busy_timeout_seconds
+        self._turn_seconds = max(_TURN_TIMEOUTS * busy_timeout_seconds, _SHORTEST_TURN_SECONDS)
         self._is_closing = False
         self._reading_turns = asyncio.Semaphore(READERS)
         self._writing_turns = asyncio.Semaphore(WRITERS)
