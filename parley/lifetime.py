@@ -34,6 +34,9 @@ logger = logging.getLogger(__name__)
 
 RETENTION_CHECK_SECONDS = 3600.0
 
+TEND_SECONDS = 10.0
+"""Between two looks for what other processes on the same database did or left."""
+
 ResultT = TypeVar("ResultT")
 
 
@@ -104,6 +107,8 @@ async def _serve(settings: Settings, stop: Stop, *, console: Console, with_bot: 
         await stop.or_result(engine.start())
         beside = Beside()
         stack.push_async_callback(beside.end)
+        if stores.database.is_shared:
+            beside.start(_tend_what_is_shared(stores, engine))
         if settings.retention_days is not None:
             beside.start(_retain(stores, engine, settings.retention_days))
         if with_bot and settings.discord_token is not None:
@@ -196,6 +201,21 @@ async def _stay_up_without_discord(config: BotConfig, stores: Stores) -> None:
         logger.error("Discord is off: %s", error)  # noqa: TRY400 - one line for the operator, no traceback
 
 
+async def _tend_what_is_shared(stores: Stores, engine: Engine) -> None:
+    """Follow, for as long as this process runs, what other processes on the same database did or left.
+
+    Calls of one that was killed are given back. What was computed here of words that were deleted elsewhere goes.
+    """
+    while True:
+        await asyncio.sleep(TEND_SECONDS)
+        try:
+            if reclaimed := await stores.ledger.reclaim_open_calls():
+                logger.warning("gave back %d calls that a process left open", reclaimed)
+        except StorageError as error:
+            logger.warning("calls left open could not be given back, trying again later: %s", error)
+        await engine.forget_gone()
+
+
 async def _retain(stores: Stores, engine: Engine, days: int) -> None:
     """Delete conversations that nobody touched for so many days, now and every hour."""
     watch = JumpWatch(stores.clock)
@@ -224,10 +244,8 @@ async def _delete_untouched(stores: Stores, days: int, watch: JumpWatch) -> int:
 
 async def _first_token(stores: Stores, settings: Settings) -> str | None:
     """Make an API token on the very first start, so that the first call is one paste away."""
-    if await stores.tokens.count():
-        return None
-    issued = await stores.tokens.create("first", daily_calls=settings.daily_calls, mature=settings.mature)
-    return issued.secret
+    issued = await stores.tokens.create_first("first", daily_calls=settings.daily_calls, mature=settings.mature)
+    return None if issued is None else issued.secret
 
 
 def _discord_state(settings: Settings, *, with_bot: bool) -> str:

@@ -26,6 +26,7 @@ from storage.errors import (
     TokenUnknownError,
     TooManyTokensError,
 )
+from storage.guards import Guard
 from storage.names import clean_name
 from storage.schema import MAX_TOKEN_NAME_LENGTH, UtcDateTime, api_tokens, token_secrets
 from storage.uninterrupted import LentConnection
@@ -49,6 +50,9 @@ _ID_LENGTH = 12
 
 MAX_GRACE = timedelta(days=365)
 """How long a secret that was rotated away may go on opening its token."""
+
+
+_NO_GUILD = "none"
 
 
 class _Guilds(enum.Enum):
@@ -129,7 +133,7 @@ class TokenStore:
         None) are neither revoked nor expired.
         """
         token = ApiToken(
-            id="tok_" + "".join(secrets.choice(_ID_ALPHABET) for _ in range(_ID_LENGTH)),
+            id=_new_id(),
             name=clean_name(name, max_length=MAX_TOKEN_NAME_LENGTH),
             guild_id=guild_id,
             created_by=created_by,
@@ -140,12 +144,30 @@ class TokenStore:
             llm_balance=None if llm_balance is None else check_count("LLM tokens", llm_balance),
             mature=mature,
         )
-        async with self._database.writing() as connection:
+        # Whoever counts before it adds must be alone with the guild's tokens.
+        async with self._database.writing(Guard("tokens", guild_id or _NO_GUILD)) as connection:
             if limit_in_guild is not None:
                 await _check_room(connection, guild_id, limit_in_guild, token.created_at)
-            await connection.execute(insert(api_tokens), _columns(token))
-            secret = await _add_secret(connection, token.id, token.created_at)
-        return IssuedToken(token=token, secret=secret)
+            return IssuedToken(token=token, secret=await _add_token(connection, token))
+
+    async def create_first(self, name: str, *, daily_calls: int, mature: bool) -> IssuedToken | None:
+        """Issue a token where none was ever issued; None where one was, also by another process at this moment."""
+        token = ApiToken(
+            id=_new_id(),
+            name=clean_name(name, max_length=MAX_TOKEN_NAME_LENGTH),
+            guild_id=None,
+            created_by=None,
+            created_at=self._clock.now(),
+            expires_at=None,
+            revoked_at=None,
+            daily_calls=check_count("daily calls", daily_calls),
+            llm_balance=None,
+            mature=mature,
+        )
+        async with self._database.writing(Guard("tokens")) as connection:
+            if await connection.scalar(select(func.count()).select_from(api_tokens)):
+                return None
+            return IssuedToken(token=token, secret=await _add_token(connection, token))
 
     async def find(self, secret: str) -> ApiToken:
         """Return the token that a presented secret opens.
@@ -222,7 +244,7 @@ class TokenStore:
         if not timedelta(0) <= grace <= MAX_GRACE:
             raise ValueError(f"grace period: give 0 to {MAX_GRACE.days} days")
         now = self._clock.now()
-        async with self._database.writing() as connection:
+        async with self._database.writing(Guard("secrets", token_id)) as connection:
             token = await _fetch(connection, token_id, guild_id)
             if token.revoked_at is not None:
                 raise TokenRevokedError(token_id)
@@ -262,6 +284,16 @@ async def _fetch(connection: LentConnection, token_id: str, guild_id: GuildScope
     return _token(row)
 
 
+def _new_id() -> str:
+    return "tok_" + "".join(secrets.choice(_ID_ALPHABET) for _ in range(_ID_LENGTH))
+
+
+async def _add_token(connection: LentConnection, token: ApiToken) -> str:
+    """Keep a new token; returns its secret."""
+    await connection.execute(insert(api_tokens), _columns(token))
+    return await _add_secret(connection, token.id, token.created_at)
+
+
 async def _add_secret(connection: LentConnection, token_id: str, now: datetime) -> str:
     secret = generate_secret()
     values = {"digest": digest(secret), "token_id": token_id, "created_at": now, "ends_at": None}
@@ -280,7 +312,7 @@ def _end_secrets(token_id: str, instant: datetime) -> Update:
 
 
 async def _check_room(connection: LentConnection, guild_id: int | None, limit: int, now: datetime) -> None:
-    """Raise when the guild has its limit of active tokens. The one writer counts, so nobody adds one meanwhile."""
+    """Raise when the guild has its limit of active tokens. The caller holds the guard, so nobody adds one meanwhile."""
     query = select(func.count()).select_from(api_tokens).where(_belongs_to(guild_id), _is_active(now))
     if await connection.scalar(query) >= limit:
         raise TooManyTokensError(limit)
