@@ -35,6 +35,9 @@ logger = logging.getLogger(__name__)
 
 RETENTION_CHECK_SECONDS = 3600.0
 
+RECLAIM_SECONDS = 10.0
+"""Between two looks for calls that another process on the same database left open when it was killed."""
+
 ResultT = TypeVar("ResultT")
 
 
@@ -105,6 +108,8 @@ async def _serve(settings: Settings, stop: Stop, *, console: Console, with_bot: 
         await stop.or_result(engine.start())
         beside = Beside()
         stack.push_async_callback(beside.end)
+        if stores.database.is_shared:
+            beside.start(_reclaim_from_gone(stores))
         if settings.retention_days is not None:
             beside.start(_retain(stores, engine, settings.retention_days))
         if with_bot and settings.discord_token is not None:
@@ -195,6 +200,17 @@ async def _stay_up_without_discord(config: BotConfig, stores: Stores) -> None:
         await _run_bot(config, stores)
     except DiscordLoginError as error:
         logger.error("Discord is off: %s", error)  # noqa: TRY400 - one line for the operator, no traceback
+
+
+async def _reclaim_from_gone(stores: Stores) -> None:
+    """Give back, for as long as this process runs, the calls that other processes have left open."""
+    while True:
+        await asyncio.sleep(RECLAIM_SECONDS)
+        try:
+            if reclaimed := await stores.ledger.reclaim_open_calls():
+                logger.warning("gave back %d calls that a process left open", reclaimed)
+        except StorageError as error:
+            logger.warning("calls left open could not be given back, trying again later: %s", error)
 
 
 async def _retain(stores: Stores, engine: Engine, days: int) -> None:

@@ -34,6 +34,7 @@ MAX_CHAT_ID_LENGTH = 64
 MAX_WEBHOOK_ID_LENGTH = 64
 MAX_LEASE_LENGTH = 32
 MAX_COMPUTED_NAME_LENGTH = 32
+MAX_PROCESS_ID_LENGTH = 32
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -115,6 +116,30 @@ daily_usage = Table(
     Column("prompt_tokens", BigInteger, nullable=False),
     Column("completion_tokens", BigInteger, nullable=False),
     CheckConstraint("open_calls >= 0 AND calls >= open_calls", name="open_calls_are_calls"),
+)
+
+# Who charges calls on a database that several processes share, when each was heard of last by the database's clock, and
+# how many of the calls it charged are open. A database of one service has no rows here.
+processes = Table(
+    "processes",
+    metadata,
+    Column("id", String(MAX_PROCESS_ID_LENGTH), primary_key=True),
+    Column("seen_at", UtcDateTime, nullable=False),
+)
+
+process_calls = Table(
+    "process_calls",
+    metadata,
+    Column(
+        "process_id",
+        String(MAX_PROCESS_ID_LENGTH),
+        ForeignKey("processes.id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("tenant_id", String(MAX_TENANT_ID_LENGTH), primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("open_calls", BigInteger, nullable=False),
+    CheckConstraint("open_calls >= 0", name="open_calls_are_counted"),
 )
 
 conversations = Table(

@@ -1,19 +1,27 @@
 """What every test may use: the bundled demo model, loaded once for the whole run."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
+import pytest
 import pytest_asyncio
 
 from generation.engine import Engine
 from generation.launch import LlamaCppConfig
 from generation.llama_cpp import LlamaCppEngine
 from parley.demo_model import DEMO_NAME, demo_path
+from tests.new_database import BACKENDS
+from tests.postgresql_server import stop_if_running
 
 SLOTS = 4
 
 # The development mode is for this process, which has it by now; what the tests start is as people start it.
 os.environ.pop("PYTHONDEVMODE", None)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the tests of the API run on another database than SQLite."""
+    parser.addoption("--database", choices=BACKENDS, default="sqlite", help="what the tests of the API run on")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -32,3 +40,10 @@ async def demo_engine() -> AsyncIterator[Engine]:
     await engine.start()
     yield engine
     await engine.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _postgresql_ends_with_its_tests() -> Iterator[None]:
+    """Stop the server that a test has started."""
+    yield
+    stop_if_running()

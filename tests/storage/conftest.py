@@ -11,6 +11,13 @@ import pytest
 from storage.database import Database
 from storage.days import DayZone
 from storage.ledger import Ledger
+from tests.new_database import BACKENDS, Backend, run_on_backends
+from tests.postgresql_server import running_server
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what uses a database on each kind; what looks at a file, on SQLite."""
+    run_on_backends(metafunc, wanted=("sqlite",) if "path" in metafunc.fixturenames else BACKENDS)
 
 
 class ManualClock:
@@ -37,8 +44,28 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def url(path: Path) -> str:
-    return f"sqlite:///{path}"
+def url(backend: Backend, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a new database; every test that asks for it runs on SQLite and on PostgreSQL.
+
+    Not one that looks at the file (`path`) or is marked `sqlite` or `postgresql`.
+    """
+    if backend == "sqlite":
+        yield f"sqlite:///{request.getfixturevalue('path')}"
+        return
+    server = running_server()
+    with server.new_database() as name:
+        yield server.url(name)
+
+
+@pytest.fixture
+def blank_url(backend: Backend, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The same for a database without any tables."""
+    if backend == "sqlite":
+        yield f"sqlite:///{request.getfixturevalue('path')}"
+        return
+    server = running_server()
+    with server.new_database(template="template1") as name:
+        yield server.url(name)
 
 
 @pytest.fixture
