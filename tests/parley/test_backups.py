@@ -101,6 +101,7 @@ async def test_an_installation_moves_to_postgresql_and_is_backed_up_there(tmp_pa
         assert str(kept.name) in out
         _, out, _ = await run(tmp_path, "token", "list", "--json", **settings)
         assert [each["name"] for each in json.loads(out)] == ["moved"]
+        await run(tmp_path, "token", "create", "--name", "of its own", **settings)
         status, _, error = await run(tmp_path, "db", "copy", "--to", url)
         assert status == 1
         assert "--replace" in error, "it has been used since"
