@@ -33,7 +33,7 @@ def back_up(source: Path, target: Path) -> int:
         raise StorageError(f"{target} is there already; give the backup another name, or move that file away")
     unfinished = target.with_name(f".{target.name}.unfinished")
     with _explained(source), _explained_file(target):
-        _create_private(unfinished)
+        create_private(unfinished)
         try:
             with closing(_open_reader(source)) as connection:
                 connection.execute("VACUUM INTO ?", (str(unfinished),))
@@ -101,7 +101,8 @@ def _require_file(path: Path) -> None:
         raise StorageError(f"{path} is not there; give the path of a database file")
 
 
-def _create_private(path: Path) -> None:
+def create_private(path: Path) -> None:
+    """Make an empty file for this user alone, in place of one that was left behind. Raises `OSError`."""
     path.unlink(missing_ok=True)
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 

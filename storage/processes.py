@@ -48,6 +48,13 @@ def leave(connection: Connection, process_id: str) -> None:
     )
 
 
+def has_present(connection: Connection) -> bool:
+    """Say whether any process is at work."""
+    if connection.dialect.name == "sqlite":
+        return False
+    return bool(connection.scalar(select(exists().where(~_silent_for(GONE_AFTER)))))
+
+
 def lock_gone() -> Select[tuple[str]]:
     """Select the processes that are gone and have left calls; nobody else who asks gets the same ones."""
     has_calls = exists().where(process_calls.c.process_id == processes.c.id)

@@ -1,11 +1,14 @@
-"""`parley db backup` and `restore`, beside a Parley that runs and without one."""
+"""`parley db …`: backups beside a Parley that runs and without one, and the move to another database."""
 
 import json
+import re
+import signal
 from pathlib import Path
 
 import aiohttp
 
 from tests.parley.process import run, started
+from tests.postgresql_server import running_server
 
 
 async def _tokens(folder: Path) -> list[str]:
@@ -68,3 +71,55 @@ async def test_mistakes_are_one_line_and_change_nothing(tmp_path: Path) -> None:
         assert words in error
     assert await _tokens(tmp_path) == ["kept"]
     assert sorted(each.name for each in (tmp_path / "data").iterdir()) == ["parley.db"]
+
+
+async def test_an_installation_moves_to_postgresql_and_is_backed_up_there(tmp_path: Path) -> None:
+    _, secret, _ = await run(tmp_path, "token", "create", "--name", "moved")
+    with running_server().new_database() as name:
+        url = running_server().url(name)
+        status, out, error = await run(tmp_path, "db", "copy", "--to", url)
+        assert (status, error) == (0, "")
+        assert re.search(r"^ +1  api_tokens$", out, re.MULTILINE)
+        assert out.endswith("rows were copied, and read back the same.\n")
+        settings = {"DATABASE_URL": url, "PARLEY_SERVICE_TOKEN": "s" * 32}
+        async with started(tmp_path, "api", **settings) as parley, aiohttp.ClientSession() as session:
+            await parley.until_ready()
+            headers = {"Authorization": f"Bearer {secret.strip()}"}
+            async with session.get(f"{parley.url}/ai/usage", headers=headers) as response:
+                assert (await response.json())["name"] == "moved"
+            status, out, error = await run(tmp_path, "db", "backup", "copy.db", **settings)
+            assert (status, error) == (0, "")
+            status, _, error = await run(tmp_path, "db", "restore", "copy.db", **settings)
+            assert (status, error.count("\n")) == (1, 1)
+            assert "stop it first" in error
+            parley.signal(signal.SIGTERM)
+            assert await parley.stopped(within_seconds=30) == 0
+        await run(tmp_path, "token", "create", "--name", "made later", **settings)
+        status, out, error = await run(tmp_path, "db", "restore", "copy.db", **settings)
+        assert (status, error) == (0, "")
+        kept = next((tmp_path / "data").glob("parley.db.before-restore-*"))
+        assert str(kept.name) in out
+        _, out, _ = await run(tmp_path, "token", "list", "--json", **settings)
+        assert [each["name"] for each in json.loads(out)] == ["moved"]
+        await run(tmp_path, "token", "create", "--name", "of its own", **settings)
+        status, _, error = await run(tmp_path, "db", "copy", "--to", url)
+        assert status == 1
+        assert "--replace" in error, "it has been used since"
+        status, _, error = await run(tmp_path, "db", "restore", str(kept))
+        assert (status, error) == (0, ""), "a backup of one kind is put back on the other"
+        assert sorted(await _tokens(tmp_path)) == ["made later", "moved"]
+    assert sorted(each.name for each in (tmp_path / "data").iterdir() if each.name.startswith(".")) == []
+
+
+async def test_a_copy_names_what_is_wrong_in_a_line(tmp_path: Path) -> None:
+    assert (await run(tmp_path, "db", "copy"))[0] == 2
+    mistakes = {
+        ("--to", "sqlite:///data/parley.db"): "are the same database",
+        ("--from", "sqlite:///missing.db"): "there is no database missing.db",
+        ("--from", "mysql://x/y"): "DATABASE_URL",
+    }
+    for arguments, words in mistakes.items():
+        status, out, error = await run(tmp_path, "db", "copy", *arguments)
+        assert (status, out, error.count("\n")) == (1, "", 1), error
+        assert words in error
+    assert not (tmp_path / "missing.db").exists()
