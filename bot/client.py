@@ -30,6 +30,7 @@ from bot.person_limits import PersonCalls
 from bot.profiles import Profiles
 from bot.retiring import Retiring
 from bot.screens import NO_MENTIONS
+from bot.sharding import IdentifyTurns, share_of
 from bot.sync import sync_if_changed
 from bot.translating import CommandTranslator
 from bot.tree import ParleyTree
@@ -51,11 +52,11 @@ def intents(*, message_content: bool = False) -> discord.Intents:
     return chosen
 
 
-class ParleyBot(commands.Bot):
-    """A client with Parley's commands. Use as an async context manager."""
+class ParleyBot(commands.AutoShardedBot):
+    """A client with Parley's commands, for all shards of the bot or some. Use as an async context manager."""
 
     def __init__(self, config: BotConfig, stores: BotStores) -> None:
-        self.pacer = Pacer()
+        self.pacer = Pacer(share=share_of(config.shard_ids, config.shard_count))
         super().__init__(
             command_prefix=commands.when_mentioned,
             help_command=None,
@@ -65,7 +66,13 @@ class ParleyBot(commands.Bot):
             # Nothing here looks at old messages; what people write is not kept in memory.
             max_messages=None,
             http_trace=self.pacer.trace_config(),
+            shard_count=config.shard_count,
+            # The turn to identify may be far away, and it comes.
+            shard_connect_timeout=None,
         )
+        if config.shard_ids is not None:
+            self.shard_ids = list(config.shard_ids)
+        self.identify_turns = IdentifyTurns(stores.claims, seconds_apart=config.identify_seconds)
         self.config = config
         self.stores = stores
         self.lanes = Lanes()
@@ -73,7 +80,7 @@ class ParleyBot(commands.Bot):
         self.gate = AgeGate(is_mature=config.mature, allows_dms=config.mature_dms)
         self._api = ApiClient(config.api_url, config.service_token)
         self._leaks = Leaks(self, stores.tokens, self.locales)
-        self._confirming = Confirming()
+        self._confirming = Confirming(stores.open_questions)
         self._person_calls = PersonCalls(
             stores.ledger, stores.person_limits, default_daily_calls=config.person_daily_calls
         )
@@ -103,7 +110,7 @@ class ParleyBot(commands.Bot):
         await self.add_all()
         await self.tree.set_translator(CommandTranslator())
         assert self.application_id is not None, "the login tells it"
-        await sync_if_changed(self.tree, self.application_id, self.stores.notes)
+        await sync_if_changed(self.tree, self.application_id, self.stores.notes, self.stores.claims)
 
     async def add_all(self) -> None:
         """Add every command, form and listener."""
@@ -177,6 +184,14 @@ class ParleyBot(commands.Bot):
                 max_attachment_bytes=self.config.max_attachment_bytes,
             )
         )
+
+    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
+        """Let a shard wait for its turn to identify; the only one of a bot waits as discord.py has it."""
+        if shard_id is None or self.shard_count == 1:
+            await super().before_identify_hook(shard_id, initial=initial)
+            return
+        assert self.application_id is not None, "the login tells it"
+        await self.identify_turns.turn(self.application_id, shard_id)
 
     async def on_interaction(self, interaction: discord.Interaction[Any], /) -> None:
         """Remember the person's locale for the messages they write."""

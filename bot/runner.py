@@ -82,10 +82,12 @@ async def _is_logged_in(bot: ParleyBot) -> bool:
     """Log in; says False when Discord cannot be reached."""
     try:
         await _explained(bot.login(_checked_token(bot.config.token)))
-        await aim_gateway(bot, bot.config.discord_gateway_url)
+        advice = await aim_gateway(bot, bot.config.discord_gateway_url)
     except _OUTAGES as error:
         logger.info("the login did not come through: %s", describe(error))
         return False
+    bot.shard_count = bot.config.shard_count or advice.shards
+    bot.identify_turns.max_concurrency = advice.max_concurrency
     return True
 
 

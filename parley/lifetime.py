@@ -26,6 +26,7 @@ from parley.keeping import prepare_keeping
 from parley.model_file import choose_model, create_engine
 from parley.panel import DISCORD_STEPS, StartFacts, print_panel
 from parley.settings import Settings
+from parley.shards import read_shard_ids
 from parley.stores import Stores, open_stores
 from parley.threads import in_daemon_thread
 from storage.clock import JumpWatch
@@ -169,6 +170,8 @@ def bot_config(settings: Settings, *, url: str, service_token: str) -> BotConfig
         discord_gateway_url=settings.discord_gateway_url,
         max_body_bytes=settings.max_body,
         drain_seconds=DRAIN_SECONDS,
+        shard_count=settings.shard_count,
+        shard_ids=read_shard_ids(settings.shard_ids),
     )
 
 
@@ -185,6 +188,9 @@ async def _run_bot(config: BotConfig, stores: Stores) -> None:
         tokens=stores.tokens,
         ledger=stores.ledger,
         notes=stores.notes,
+        claims=stores.claims,
+        open_questions=stores.open_questions,
+        stop_requests=stores.stop_requests,
     )
     await run_bot(config, parts, on_login=lambda name: logger.info("Discord is on: logged in as %s", name))
 

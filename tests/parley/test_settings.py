@@ -51,8 +51,11 @@ ADDED_NAMES = [
     "PARLEY_TENANT_SLOTS",
     "PARLEY_TOKENS_PER_SERVER",
     "PARLEY_UNCENSORED_SYSTEM_PROMPT",
+    "SHARD_COUNT",
+    "SHARD_IDS",
 ]
-"""What Discord at its best, a fair queue and warm restarts need beside the contract, and two of its section 8."""
+"""What Discord at its best and in many processes, a fair queue and warm restarts need beside the contract, and two of
+its section 8."""
 
 
 @pytest.fixture(autouse=True)
