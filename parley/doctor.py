@@ -24,7 +24,6 @@ from parley.settings import Settings, SettingsError, load_settings
 from parley.stores import open_stores
 from parley.threads import in_daemon_thread
 from storage.errors import StorageError
-from storage.sqlite import parse_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,7 @@ async def check() -> AsyncIterator[Finding]:
     yield await _try("database", lambda: _check_database(settings))
     yield await _try("model", lambda: _check_model(settings))
     yield Finding("engine", is_good=True, advice=_describe_engine(settings))
-    yield Finding("warmth", is_good=True, advice=describe_keeping(settings, parse_path(settings.database_url)))
+    yield Finding("warmth", is_good=True, advice=describe_keeping(settings))
     yield await _try("Discord", lambda: _check_discord(settings))
 
 
@@ -71,7 +70,7 @@ async def _try(part: str, step: Callable[[], Awaitable[str]]) -> Finding:
 
 async def _check_database(settings: Settings) -> str:
     async with open_stores(settings) as stores:
-        return f"{settings.database_url} opens; {await stores.tokens.count()} API tokens"
+        return f"{stores.database.label} opens; {await stores.tokens.count()} API tokens"
 
 
 async def _check_model(settings: Settings) -> str:

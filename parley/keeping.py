@@ -16,6 +16,8 @@ from parley.failure import FailureError
 from parley.settings import Settings
 from parley.stores import Stores
 from storage.errors import StorageError
+from storage.postgresql_url import is_postgresql
+from storage.sqlite import parse_path
 
 _SUFFIX = "-states"
 """Behind the database's name, as SQLite's own `-wal`."""
@@ -23,7 +25,7 @@ _SUFFIX = "-states"
 
 async def prepare_keeping(settings: Settings, stores: Stores) -> Keeping | None:
     """Say what the engine may keep. Where that is nothing, what was kept before is removed; raises `FailureError`."""
-    folder = folder_of(stores.database.path)
+    folder = folder_of(settings)
     if not settings.cache_disk or settings.engine != "llama.cpp":
         try:
             await asyncio.to_thread(remove_all, folder)
@@ -40,18 +42,21 @@ async def prepare_keeping(settings: Settings, stores: Stores) -> Keeping | None:
     return Keeping(folder=folder, budget_bytes=int(settings.cache_disk), find_held=find_held)
 
 
-def describe_keeping(settings: Settings, database: Path) -> str:
+def describe_keeping(settings: Settings) -> str:
     """Say in a line what is kept, and how much of the room it takes."""
     if settings.engine != "llama.cpp":
         return f"conversations are computed anew after a restart; the engine {settings.engine} cannot keep them"
     if not settings.cache_disk:
         return "conversations are computed anew after a restart; set PARLEY_CACHE_DISK to keep them"
-    states = KeptStates(folder_of(database), budget_bytes=int(settings.cache_disk)).scan()
+    states = KeptStates(folder_of(settings), budget_bytes=int(settings.cache_disk)).scan()
     used = ByteSize(sum(state.size_bytes for state in states)).human_readable(separator=" ")
     room = settings.cache_disk.human_readable(separator=" ")
     return f"{len(states)} conversations would go on at once after a restart; they take {used} of {room}"
 
 
-def folder_of(database: Path) -> Path:
-    """Return the folder that belongs to a database file."""
+def folder_of(settings: Settings) -> Path:
+    """Return the folder beside the database's file; with PostgreSQL, of this service: several may run on a machine."""
+    if is_postgresql(settings.database_url):
+        return Path("data") / f"service-{settings.port}{_SUFFIX}"
+    database = parse_path(settings.database_url)
     return database.with_name(database.name + _SUFFIX)

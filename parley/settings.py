@@ -21,6 +21,8 @@ from api.contract import MIN_CONTEXT_TOKENS
 from parley.logs import LogFormat
 from parley.lora import read_adapters
 from parley.shards import MAX_SHARDS, read_shard_ids, require_fitting
+from storage.errors import StorageError
+from storage.postgresql_url import is_postgresql, parse_url
 
 ENV_FILE = ".env"
 PREFIX = "PARLEY_"
@@ -70,7 +72,13 @@ class Settings(BaseSettings):
     discord_client_secret: SecretStr | None = _named(
         "DISCORD_CLIENT_SECRET", None, "not yet; lets people log in to the web page with Discord"
     )
-    database_url: str = _named("DATABASE_URL", "sqlite:///data/parley.db", "where everything is kept: sqlite:///PATH")
+    database_url: str = _named(
+        "DATABASE_URL",
+        "sqlite:///data/parley.db",
+        "where everything is kept: sqlite:///PATH, or postgres://USER:PASSWORD@HOST:PORT/NAME",
+        # It may hold a password.
+        repr=False,
+    )
     host: str = _named("HOST", "127.0.0.1", "address the service listens on; 0.0.0.0 for every network")
     port: int = _named("PORT", 8080, "port the service listens on", ge=0, le=65535)
     api_url: str | None = _named(
@@ -204,10 +212,13 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _database_is_known(cls, value: str) -> str:
-        if value.startswith(("postgres://", "postgresql://")):
-            raise ValueError("PostgreSQL is not in this version yet; use sqlite:///PATH")
-        if not value.startswith("sqlite:///") or len(value) == len("sqlite:///"):
-            raise ValueError("use sqlite:///PATH, for example sqlite:///data/parley.db")
+        if is_postgresql(value):
+            try:
+                parse_url(value)
+            except StorageError as error:
+                raise ValueError(str(error).removeprefix("DATABASE_URL: ")) from None
+        elif not value.startswith("sqlite:///") or len(value) == len("sqlite:///"):
+            raise ValueError("use sqlite:///data/parley.db, or postgres://user:password@host:5432/name")
         return value
 
     @field_validator("service_token")

@@ -2,7 +2,7 @@
 
 A trip to a thread and a transaction each cost more than a statement does, and many calls come at once. So whoever comes
 while a batch runs joins the next one. Owns: who waits, and that what fails for one does not fail for the others. Does
-not own: the connection's engine, whose turn it is (`database.py`), or any work.
+not own: whose turn it is (`Database`), transactions on PostgreSQL (`postgresql_transactions.py`), or any work.
 
 Work is a function of SQLAlchemy's synchronous connection. It may be run again after a rollback, so it changes nothing
 but the database.
@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -34,37 +34,45 @@ MOST_TOGETHER = 64
 
 
 @dataclass(frozen=True, slots=True)
-class _Outcome:
+class Outcome:
+    """What became of one work."""
+
     value: Any = None
     error: Exception | None = None
 
 
 @dataclass(slots=True, eq=False)
-class _Asked:
+class Asked:
+    """One work that somebody waits for. `key` names what it writes, where that is known."""
+
     work: Work[Any]
+    key: str | None
     done: asyncio.Future[Any]
     """Told the outcome. Another one takes its place when the caller's cancellation has ended it."""
     is_ended: bool = False
 
 
-class Batches:
-    """Work for one connection, done in a thread of its own. `turn` is entered for as long as a batch runs."""
+Execute = Callable[[Sequence[Asked]], Awaitable[None]]
+"""Does the works of a batch and tells each its outcome (`tell`), at once or when it is known."""
 
-    def __init__(self, engine: Engine, *, turn: Callable[[], AbstractAsyncContextManager[None]]) -> None:
-        self._engine = engine
+
+class Batches:
+    """Work that is done together by `execute`. `turn` is entered for as long as a batch runs."""
+
+    def __init__(self, execute: Execute, *, turn: Callable[[], AbstractAsyncContextManager[None]]) -> None:
+        self._execute = execute
         self._turn = turn
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="batch_connection_worker")
-        self._waiting: deque[_Asked] = deque()
+        self._waiting: deque[Asked] = deque()
         self._running: asyncio.Task[None] | None = None
 
-    async def do(self, work: Work[T]) -> T:
+    async def do(self, work: Work[T], *, key: str | None = None) -> T:
         """Do some work and return what it returns; raises what it raises, and what entering the turn raises.
 
         A caller cancelled before its batch has begun leaves nothing behind. One cancelled later is told when the work
         is done.
         """
         loop = asyncio.get_running_loop()
-        asked = _Asked(work, loop.create_future())
+        asked = Asked(work, key, loop.create_future())
         self._waiting.append(asked)
         if self._running is None:
             self._running = loop.create_task(self._run())
@@ -79,18 +87,13 @@ class Batches:
             raise
         return value
 
-    def dispose(self) -> None:
-        """Close the connection and end its thread; nothing runs any more. Blocks."""
-        self._engine.dispose()
-        self._thread.shutdown()
-
     async def _run(self) -> None:
         try:
             while self._waiting:
                 await self._run_one()
         finally:
             self._running = None
-            _abandon(self._waiting)
+            abandon(self._waiting)
             self._waiting.clear()
 
     async def _run_one(self) -> None:
@@ -100,33 +103,49 @@ class Batches:
                     await run_to_the_end(self._carry_out(batch))
         except StorageError as refusal:
             while batch := self._take():
-                _tell(batch, [_Outcome(error=refusal)] * len(batch))
+                tell(batch, [Outcome(error=refusal)] * len(batch))
 
-    async def _carry_out(self, batch: Sequence[_Asked]) -> None:
-        works = [asked.work for asked in batch]
-        loop = asyncio.get_running_loop()
+    async def _carry_out(self, batch: Sequence[Asked]) -> None:
         try:
-            outcomes = await loop.run_in_executor(self._thread, execute_together, self._engine, works)
+            await self._execute(batch)
         except asyncio.CancelledError:
-            _abandon(batch)
+            abandon(batch)
             raise
-        _tell(batch, outcomes)
 
-    def _take(self) -> Sequence[_Asked]:
+    def _take(self) -> Sequence[Asked]:
         return [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_TOGETHER))]
 
 
-def execute_together(engine: Engine, works: Sequence[Work[Any]]) -> list[_Outcome]:
+class ThreadedExecutor:
+    """Does batches on one connection of a synchronous engine, in a thread of its own."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="batch_connection_worker")
+
+    async def execute(self, batch: Sequence[Asked]) -> None:
+        """Do the works of a batch in one transaction, and tell each its outcome."""
+        works = [asked.work for asked in batch]
+        loop = asyncio.get_running_loop()
+        tell(batch, await loop.run_in_executor(self._thread, execute_together, self.engine, works))
+
+    def dispose(self) -> None:
+        """Close the connection and end its thread; nothing runs any more. Blocks."""
+        self.engine.dispose()
+        self._thread.shutdown()
+
+
+def execute_together(engine: Engine, works: Sequence[Work[Any]]) -> list[Outcome]:
     """Do the works in one transaction, or each in one of its own when any of them fails."""
     is_begun = False
     try:
         with engine.begin() as connection:
             is_begun = True
-            return [_Outcome(work(connection)) for work in works]
+            return [Outcome(work(connection)) for work in works]
     except Exception as error:  # noqa: BLE001 - it is raised where the work was asked for
         if len(works) > 1 and is_begun:
             return [outcome for work in works for outcome in execute_together(engine, [work])]
-        return [_Outcome(error=error)] * len(works)
+        return [Outcome(error=error)] * len(works)
 
 
 async def _see_out(done: asyncio.Future[Any]) -> None:
@@ -137,7 +156,8 @@ async def _see_out(done: asyncio.Future[Any]) -> None:
         _note_failure(done.exception())
 
 
-def _tell(batch: Sequence[_Asked], outcomes: Sequence[_Outcome]) -> None:
+def tell(batch: Sequence[Asked], outcomes: Sequence[Outcome]) -> None:
+    """Tell whoever asked for the works what became of them."""
     for asked, outcome in zip(batch, outcomes, strict=True):
         asked.is_ended = True
         if asked.done.done():
@@ -149,7 +169,7 @@ def _tell(batch: Sequence[_Asked], outcomes: Sequence[_Outcome]) -> None:
             asked.done.set_exception(outcome.error)
 
 
-def _abandon(batch: Iterable[_Asked]) -> None:
+def abandon(batch: Iterable[Asked]) -> None:
     """Leave callers without an outcome: only a loop that is being shut down does that."""
     for asked in batch:
         asked.is_ended = True

@@ -18,6 +18,7 @@ from storage.clock import Clock
 from storage.computed import draw_name, drop_names, fetch_name
 from storage.database import Database
 from storage.forgetting import ForgottenWords
+from storage.guards import Guard
 from storage.posted import (
     PostedPart,
     PostedReply,
@@ -34,6 +35,10 @@ from storage.uninterrupted import LentConnection
 from storage.upserts import insert_or_update
 
 Role = Literal["system", "user", "assistant"]
+
+# What takes words out, or changes them, follows them through all conversations: nobody adds a copy meanwhile. What adds
+# to one needs only that one to stand still, or one reply.
+_ALL = Guard("conversations")
 
 # Another process that reads can hold the log open; ours read for milliseconds.
 _ERASE_TRIES = 5
@@ -95,7 +100,7 @@ class Conversations:
         if not messages:
             return []
         now = self._clock.now()
-        async with self._database.writing() as connection:
+        async with self._database.writing(_alone_with(key)) as connection:
             await _touch(connection, key, now)
             ids: list[int] = []
             question_id = None
@@ -115,7 +120,7 @@ class Conversations:
         """
         _check_key(key)
         now = self._clock.now()
-        async with self._database.writing() as connection:
+        async with self._database.writing(_alone_with(key)) as connection:
             await _touch(connection, key, now)
             for message in before:
                 await _add(connection, key, message, now)
@@ -132,7 +137,7 @@ class Conversations:
             .values(content=text, is_cut=is_cut)
             .returning(stored.conversation_key)
         )
-        async with self._database.writing() as connection:
+        async with self._database.writing(_alone_with(reply_id)) as connection:
             key = await connection.scalar(statement)
             if key is not None:
                 await _touch(connection, key, self._clock.now())
@@ -171,7 +176,7 @@ class Conversations:
         async with self._database.reading() as connection:
             name = await fetch_name(connection, key)
         if name is None and await self.count(key):
-            async with self._database.writing() as connection:
+            async with self._database.writing(_alone_with(key)) as connection:
                 name = await draw_name(connection, key)
         return name
 
@@ -181,7 +186,7 @@ class Conversations:
         `asker_id` may press the reply's buttons. False when the reply is gone. A Discord message belongs to the reply
         that was linked to it last.
         """
-        async with self._database.writing() as connection:
+        async with self._database.writing(_alone_with(reply_id)) as connection:
             return await link_reply(connection, reply_id, posted, asker_id=asker_id)
 
     async def find_posted(self, discord_message_id: int) -> PostedReply | None:
@@ -200,7 +205,7 @@ class Conversations:
         Returns the conversation's key, None when no conversation has the message. Where several have it, because a
         thread began with a copy, all are changed and the key is that of the oldest.
         """
-        async with self._database.writing() as connection:
+        async with self._database.writing(_ALL) as connection:
             return await edit_question(connection, discord_message_id, content)
 
     async def delete_by_discord_ids(self, ids: Collection[int]) -> list[str]:
@@ -210,7 +215,7 @@ class Conversations:
         of the text along; the reply goes when nothing readable is left. A question without a message of its own, such
         as a command's, goes with the first message of its reply, which shows it.
         """
-        async with self._database.writing() as connection:
+        async with self._database.writing(_ALL) as connection:
             touched = await delete_posted(connection, frozenset(ids))
             await drop_names(connection, touched)
             await forgetting.drop_empty(connection, touched)
@@ -218,7 +223,7 @@ class Conversations:
 
     async def clear(self, key: str) -> int:
         """Forget a conversation; returns how many messages it had."""
-        async with self._database.writing() as connection:
+        async with self._database.writing(_alone_with(key)) as connection:
             return await forgetting.clear(connection, key)
 
     async def clear_channels(self, channel_ids: Collection[int]) -> int:
@@ -226,19 +231,19 @@ class Conversations:
 
         Keys are `channel:<channel>` and `private:<channel>:<author>`. Returns how many messages they had.
         """
-        async with self._database.writing() as connection:
+        async with self._database.writing(_ALL) as connection:
             return await forgetting.clear_channels(connection, frozenset(channel_ids))
 
     async def delete_message(self, message_id: int) -> bool:
         """Forget one message; says whether there was one."""
-        async with self._database.writing() as connection:
+        async with self._database.writing(_ALL) as connection:
             keys = await delete_messages(connection, conversation_messages.c.id == message_id)
             await drop_names(connection, keys)
         return bool(keys)
 
     async def delete_untouched(self, before: datetime) -> int:
         """Forget the conversations nobody has added to since an aware instant; returns how many."""
-        async with self._database.writing() as connection:
+        async with self._database.writing(_ALL) as connection:
             deleted = await connection.execute(delete(conversations).where(conversations.c.touched_at < before))
             return deleted.rowcount
 
@@ -248,7 +253,7 @@ class Conversations:
         Everywhere includes the person's private conversations (`private:<channel>:<author_id>`), whole. The words leave
         the files with `erase_traces`.
         """
-        async with self._database.writing() as connection:
+        async with self._database.writing(_ALL) as connection:
             return await forgetting.forget_author(connection, author_id, key)
 
     async def erase_traces(self) -> bool:
@@ -265,6 +270,11 @@ class Conversations:
                 return True
             await asyncio.sleep(_ERASE_PAUSE_SECONDS)
         return await self._database.checkpoint()
+
+
+def _alone_with(what: str | int) -> Guard:
+    """Return the guard of one conversation by its key, or of one reply by its id."""
+    return Guard("conversations", what)
 
 
 def _check_key(key: str) -> None:

@@ -1,219 +1,111 @@
-"""One open database: readers side by side, one writer at a time, an orderly end.
+"""One open database, whichever it is: what the rest of this room asks of it, and which kind a URL names.
 
-Owns: connections, transactions, the file's life. Does not own: any table (`schema.py` names
-them), nor any question asked of them.
+Owns: whether writes are done, and that the operator hears of it once. Does not own: connections and transactions
+(`sqlite_database.py`, `postgresql_database.py`), any table (`schema.py` names them), nor any question asked of them.
 """
 
-import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
+from abc import ABC, abstractmethod
+from collections.abc import Generator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import TypeVar
 
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-
-from storage import sqlite
-from storage.batches import Batches, Work
-from storage.errors import DatabaseBusyError, StorageError
-from storage.instance_lock import InstanceLock
-from storage.migrating import migrate
-from storage.uninterrupted import LentConnection, run_to_the_end
+from storage.batches import Work
+from storage.errors import StorageError
+from storage.guards import Guard
+from storage.postgresql_url import is_postgresql
+from storage.uninterrupted import LentConnection
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# Each costs one thread; reads here take well below a millisecond, so few serve many callers.
-READERS = 4
-
-# How long SQLite waits for another process's write; seconds. Ours take milliseconds.
+# How long one waits for another's write; seconds. Ours take milliseconds.
 BUSY_TIMEOUT_SECONDS = 5.0
 
-# How many times as long a writer waits for the writers before it. Behind a lock that lasts, each of them takes its own
-# timeout; whoever came last would wait for the sum.
-_TURN_TIMEOUTS = 2
 
-# Between two tries to open while another process is switching the journal; SQLite does not wait there by itself.
-_OPEN_RETRY_SECONDS = 0.02
+class Database(ABC):
+    """An open database. Made by `open`; ended by `close`."""
 
-
-class Database:
-    """An open SQLite database. Made by `open`; ended by `close`."""
-
-    def __init__(self, path: Path, *, busy_timeout_seconds: float, instance_lock: InstanceLock | None) -> None:
-        self.path = path
-        self._turn_seconds = _TURN_TIMEOUTS * busy_timeout_seconds
+    def __init__(self, label: str) -> None:
+        self.label = label
+        """Names it to people, without a password."""
         self._trouble: StorageError | None = None
         self._has_operator = False
-        self._instance_lock = instance_lock
-        self._reading_turns = asyncio.Semaphore(READERS)
-        self._writing_turn = asyncio.Lock()
-        self._is_closing = False
-        timeout = busy_timeout_seconds
-        self._reader = sqlite.create_reader(path, connections=READERS, busy_timeout_seconds=timeout)
-        self._writer = sqlite.create_writer(path, busy_timeout_seconds=timeout)
-        batch_reader = sqlite.create_batch_reader(path, busy_timeout_seconds=timeout)
-        batch_writer = sqlite.create_batch_writer(path, busy_timeout_seconds=timeout)
-        self._looks = Batches(batch_reader, turn=lambda: self._turn(self._reading_turns))
-        self._changes = Batches(batch_writer, turn=self._writers_turn)
 
-    @classmethod
+    @staticmethod
     async def open(
-        cls, url: str, *, sole_service: bool = False, busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS
+        url: str, *, sole_service: bool = False, busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS
     ) -> "Database":
-        """Open the file a URL names (`sqlite:///relative` or `sqlite:////absolute`), made and migrated as needed.
+        """Open the database a URL names, made (SQLite) and migrated as needed.
 
-        `sole_service` takes the lock that only one service per file can hold; short-lived commands leave it alone.
-        Several processes may open at once. Raises `StorageError`, one line that says what to do.
+        `sqlite:///relative` and `sqlite:////absolute` are files; `postgres://user:password@host:port/name` is a
+        PostgreSQL, with libpq's options. `sole_service` is for a process that serves the API: on SQLite it takes the
+        lock that only one service per file can hold; on PostgreSQL there may be several. Short-lived commands leave
+        it alone. Several processes may open at once. Raises `StorageError`, one line that says what to do.
         """
-        path = sqlite.parse_path(url)
-        lock = _claim_file(path, sole_service=sole_service)
-        database = cls(path, busy_timeout_seconds=busy_timeout_seconds, instance_lock=lock)
-        try:
-            await database._migrate(timeout_seconds=busy_timeout_seconds)
-        except BaseException:
-            await database.close()
-            raise
-        # A command says its failure itself, and so does a start.
-        database._has_operator = sole_service
-        return database
+        if is_postgresql(url):
+            from storage.postgresql_database import PostgresqlDatabase  # noqa: PLC0415 - loads its driver
 
-    @asynccontextmanager
-    async def reading(self) -> AsyncGenerator[LentConnection]:
-        """Lend a connection that sees what was committed, and cannot write. Not to be nested in itself.
+            return await PostgresqlDatabase.open_url(
+                url, is_service=sole_service, busy_timeout_seconds=busy_timeout_seconds
+            )
+        from storage.sqlite_database import SqliteDatabase  # noqa: PLC0415 - it is a `Database` itself
 
-        Raises `StorageError` after `close`, and in place of any database error inside the block.
-        """
-        async with self._turn(self._reading_turns), self._transaction(self._reader) as connection:
-            yield connection
-
-    @asynccontextmanager
-    async def writing(self) -> AsyncGenerator[LentConnection]:
-        """Lend the one writing connection, in a transaction: committed at the end of the block, or rolled back.
-
-        Callers wait for their turn, for a while. A caller cancelled inside leaves nothing behind; one cancelled during
-        the commit may have committed. Not to be nested. Raises `StorageError` as `reading` does.
-        """
-        async with self._writers_turn():
-            with self._noted():
-                async with self._transaction(self._writer) as connection:
-                    yield connection
-
-    async def look(self, work: Work[T]) -> T:
-        """Do a short piece of reading, together with whoever else asks: one trip to a thread serves many callers.
-
-        Raises `StorageError` as `reading` does.
-        """
-        with self._explained():
-            return await self._looks.do(work)
-
-    async def change(self, work: Work[T]) -> T:
-        """Do a short piece of writing, in one transaction with whatever else is asked meanwhile.
-
-        What fails for one caller does not fail for the others; a cancelled one leaves all of it behind or nothing.
-        What is refused is better returned than raised, which costs the others a second try. Raises `StorageError` as
-        `reading` does.
-        """
-        with self._noted(), self._explained():
-            return await self._changes.do(work)
+        return await SqliteDatabase.open_url(url, sole_service=sole_service, busy_timeout_seconds=busy_timeout_seconds)
 
     @property
     def takes_writes(self) -> bool:
         """Say whether the last write was done; a full disk or another process's lock is known from its failure."""
         return self._trouble is None
 
-    async def checkpoint(self) -> bool:
-        """Move the write-ahead log into the file and empty it, so that deleted words are in neither.
+    @abstractmethod
+    def reading(self) -> AbstractAsyncContextManager[LentConnection]:
+        """Lend a connection that sees what was committed, and cannot write. Not to be nested in itself.
 
-        False when others were in the way and the log could not be emptied; raises `StorageError`. Copies of words that
-        SQLite moved within the file before they were deleted need `compact` first.
+        Raises `StorageError` after `close`, and in place of any database error inside the block.
         """
-        async with self._turn(self._writing_turn):
-            with self._explained():
-                return await run_to_the_end(self._outside_transaction(sqlite.truncate_log))
 
+    @abstractmethod
+    def writing(self, guard: Guard | None = None) -> AbstractAsyncContextManager[LentConnection]:
+        """Lend a writing connection, in a transaction: committed at the end of the block, or rolled back.
+
+        Callers wait for their turn, for a while. Nobody else writes under the same `guard` meanwhile; without one only
+        the rows that are written are kept from others. A caller cancelled inside leaves nothing behind; one cancelled
+        during the commit may have committed. Not to be nested. Raises `StorageError` as `reading` does.
+        """
+
+    @abstractmethod
+    async def look(self, work: Work[T]) -> T:
+        """Do a short piece of reading, together with whoever else asks: one trip serves many callers.
+
+        Raises `StorageError` as `reading` does.
+        """
+
+    @abstractmethod
+    async def change(self, work: Work[T], *, key: str | None = None) -> T:
+        """Do a short piece of writing, in one transaction with whatever else is asked meanwhile.
+
+        What fails for one caller does not fail for the others; a cancelled one leaves all of it behind or nothing.
+        What is refused is better returned than raised, which costs the others a second try. `key` names the rows that
+        are written, such as their tenant: every process writes in the order of the keys, so that none waits for another
+        that waits for it. Raises `StorageError` as `reading` does.
+        """
+
+    @abstractmethod
     async def compact(self) -> None:
-        """Write everything that is kept into fresh pages; what is not comes along in none of them.
+        """Let go of the room that deleted words took; what that means stands with each kind. Raises `StorageError`."""
 
-        Writers wait meanwhile, about 8 ms per megabyte on two cores; readers do not. Takes the file's size again on
-        the disk. The old pages leave the file with the next `checkpoint`. Raises `StorageError`.
+    @abstractmethod
+    async def checkpoint(self) -> bool:
+        """Bring what was written into the database's own files; False when others were in the way.
+
+        Raises `StorageError`.
         """
-        async with self._turn(self._writing_turn):
-            with self._explained():
-                await run_to_the_end(self._outside_transaction(sqlite.rewrite))
 
+    @abstractmethod
     async def close(self) -> None:
         """Let what runs finish, then close every connection. Safe to call twice."""
-        self._is_closing = True
-        await run_to_the_end(self._close_when_idle())
-
-    async def _close_when_idle(self) -> None:
-        async with self._writing_turn, contextlib.AsyncExitStack() as turns:
-            for _ in range(READERS):
-                await turns.enter_async_context(self._reading_turns)
-            # Readers first: the last connection that closes folds the log into the file, and only a writer can.
-            await self._reader.dispose()
-            await asyncio.to_thread(self._looks.dispose)
-            await asyncio.to_thread(self._changes.dispose)
-            await self._writer.dispose()
-            if self._instance_lock is not None:
-                self._instance_lock.release()
-
-    async def _migrate(self, *, timeout_seconds: float) -> None:
-        deadline = asyncio.get_running_loop().time() + timeout_seconds
-        while True:
-            try:
-                async with self.writing() as connection:
-                    await connection.run_sync(migrate)
-            except DatabaseBusyError:
-                if asyncio.get_running_loop().time() >= deadline:
-                    raise
-                await asyncio.sleep(_OPEN_RETRY_SECONDS)
-            else:
-                return
-
-    @asynccontextmanager
-    async def _transaction(self, engine: AsyncEngine) -> AsyncGenerator[LentConnection]:
-        connection = engine.connect()
-        with self._explained():
-            try:
-                await run_to_the_end(_begin(connection))
-                yield LentConnection(connection)
-            except BaseException:
-                await run_to_the_end(_close(connection))
-                raise
-            await run_to_the_end(_commit(connection))
-
-    async def _outside_transaction(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        connection = self._writer.connect()
-        try:
-            await connection.start()
-            return await work(connection)
-        finally:
-            await _close(connection)
-
-    @asynccontextmanager
-    async def _turn(self, turns: asyncio.Lock | asyncio.Semaphore) -> AsyncGenerator[None]:
-        async with turns:
-            self._check_open()
-            yield
-
-    @asynccontextmanager
-    async def _writers_turn(self) -> AsyncGenerator[None]:
-        """Wait for the turn to write, as long as that is worth while."""
-        try:
-            async with asyncio.timeout(self._turn_seconds):
-                await self._writing_turn.acquire()
-        except TimeoutError:
-            raise DatabaseBusyError(f"database {self.path} is busy; too many wait to write to it") from None
-        try:
-            self._check_open()
-            yield
-        finally:
-            self._writing_turn.release()
 
     @contextmanager
     def _noted(self) -> Generator[None]:
@@ -221,47 +113,16 @@ class Database:
         try:
             yield
         except StorageError as error:
-            if self._trouble is None and self._has_operator:
-                logger.error("no writes: %s", error)  # noqa: TRY400 - one line for the operator, no traceback
-            self._trouble = error
+            self._note_trouble(error)
             raise
+        self._note_success()
+
+    def _note_trouble(self, error: StorageError) -> None:
+        if self._trouble is None and self._has_operator:
+            logger.error("no writes: %s", error)
+        self._trouble = error
+
+    def _note_success(self) -> None:
         if self._trouble is not None and self._has_operator:
             logger.info("the database takes writes again")
         self._trouble = None
-
-    def _check_open(self) -> None:
-        if self._is_closing:
-            raise StorageError(f"database {self.path} is closed")
-
-    @contextmanager
-    def _explained(self) -> Generator[None]:
-        try:
-            yield
-        except DBAPIError as error:
-            raise sqlite.translate(error, self.path) from error
-
-
-def _claim_file(path: Path, *, sole_service: bool) -> InstanceLock | None:
-    try:
-        sqlite.prepare_file(path)
-        return InstanceLock.take(path) if sole_service else None
-    except OSError as error:
-        raise sqlite.translate_os_error(error, path) from error
-
-
-async def _begin(connection: AsyncConnection) -> None:
-    await connection.start()
-    await connection.begin()
-
-
-async def _commit(connection: AsyncConnection) -> None:
-    try:
-        await connection.commit()
-    finally:
-        await _close(connection)
-
-
-async def _close(connection: AsyncConnection) -> None:
-    """Give the connection back; what was not committed is rolled back."""
-    if connection.sync_connection is not None:
-        await connection.close()

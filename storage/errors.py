@@ -12,7 +12,11 @@ class StorageError(Exception):
 
 
 class DatabaseBusyError(StorageError):
-    """Another process kept the database locked for longer than the timeout; nothing was changed."""
+    """Others kept the database, or what is needed in it, for longer than the timeout; nothing was changed."""
+
+
+class DatabaseLostError(StorageError):
+    """The database cannot be reached, or the connection to it was lost; nothing was changed."""
 
 
 class TokenRefusedError(Exception):

@@ -130,7 +130,9 @@ class Ledger:
         """Take one of `limit` calls of the tenant's day; raises `AllowanceUsedError` when none is left."""
         now = self._clock.now()
         day, resets_at = self._zone.day(now), self._zone.next_reset(now)
-        is_taken, used = await self._database.change(lambda connection: _charge(connection, tenant_id, day, limit))
+        is_taken, used = await self._database.change(
+            lambda connection: _charge(connection, tenant_id, day, limit), key=tenant_id
+        )
         if not is_taken:
             raise AllowanceUsedError(limit=limit, used=used, resets_at=resets_at)
         return Charge(tenant_id=tenant_id, day=day, used=used, limit=limit, resets_at=resets_at)
@@ -151,15 +153,19 @@ class Ledger:
             balance: int | None = connection.scalar(_SPEND, spent) if has_balance else None
             return balance
 
-        return await self._database.change(settle)
+        return await self._database.change(settle, key=charge.tenant_id)
 
     async def keep(self, charge: Charge) -> None:
         """Close a charge that failed because of the caller: the call stays used."""
-        await self._database.change(lambda connection: connection.execute(_KEEP, _day_of(charge)).close())
+        await self._database.change(
+            lambda connection: connection.execute(_KEEP, _day_of(charge)).close(), key=charge.tenant_id
+        )
 
     async def give_back(self, charge: Charge) -> None:
         """Close a charge that failed because of us: the call counts as never made."""
-        await self._database.change(lambda connection: connection.execute(_GIVE_BACK, _day_of(charge)).close())
+        await self._database.change(
+            lambda connection: connection.execute(_GIVE_BACK, _day_of(charge)).close(), key=charge.tenant_id
+        )
 
     async def take_back(self, charge: Charge, *, prompt_tokens: int, completion_tokens: int) -> None:
         """Undo a settled charge whose reply was lost because of us; the numbers are those it was settled with."""
@@ -170,7 +176,7 @@ class Ledger:
             connection.execute(_TAKE_BACK, counts)
             connection.execute(_SPEND, refunded).close()
 
-        await self._database.change(take_back)
+        await self._database.change(take_back, key=charge.tenant_id)
 
     async def used_today(self, tenant_id: str, *, limit: int) -> Allowance:
         """Say where the tenant stands, without charging."""

@@ -27,13 +27,19 @@ def migrate(connection: Connection) -> None:
     if current == scripts.get_current_head():
         return
     if current is None and inspect(connection).get_table_names():
-        raise StorageError("the database holds the tables of another program; set DATABASE_URL to another file")
+        raise StorageError("the database holds the tables of another program; set DATABASE_URL to another one")
     if current is not None and current not in {script.revision for script in scripts.walk_revisions()}:
         raise StorageError(
             f"a newer Parley has changed this database (schema {current}); install that version, or set DATABASE_URL"
         )
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+def is_current(connection: Connection) -> bool:
+    """Say whether a database has the schema of this version."""
+    current = MigrationContext.configure(connection).get_current_revision()
+    return current == ScriptDirectory.from_config(create_config()).get_current_head()
 
 
 def create_config() -> Config:

@@ -16,7 +16,8 @@ from sqlalchemy import ColumnElement, Row, and_, delete, func, insert, or_, sele
 from storage.clock import Clock
 from storage.database import Database
 from storage.errors import TooManyWebhooksError
-from storage.schema import api_tokens, webhooks
+from storage.guards import Guard
+from storage.schema import webhooks
 from storage.uninterrupted import LentConnection
 
 LEASE = timedelta(seconds=60)
@@ -80,9 +81,8 @@ class Outbox:
             "leased_until": now + LEASE,
             "lease": _new_lease(),
         }
-        async with self._database.writing() as connection:
-            # Where several write at once, one after the other counts and adds.
-            await connection.execute(select(api_tokens.c.id).where(api_tokens.c.id == tenant_id).with_for_update())
+        # Whoever counts before it adds must be alone with the tenant's webhooks.
+        async with self._database.writing(Guard("webhooks", tenant_id)) as connection:
             await _check_room(connection, tenant_id, _is_open(), most_waiting)
             # Not later than now: after the clock was set back, an hour's would count as the last minute's.
             newest = and_(webhooks.c.created_at > now - MINUTE, webhooks.c.created_at <= now)

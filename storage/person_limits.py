@@ -12,6 +12,7 @@ from storage.clock import Clock
 from storage.counts import check_count
 from storage.database import Database
 from storage.errors import TooManyLimitsError
+from storage.guards import Guard
 from storage.schema import person_limits
 
 MAX_LIMITS_PER_GUILD = 25
@@ -60,7 +61,7 @@ class PersonLimits:
         limits = person_limits.c
         replace = update(person_limits).where(limits.guild_id == guild_id, limits.role_id == role).values(changed)
         of_guild = select(func.count()).select_from(person_limits).where(limits.guild_id == guild_id)
-        async with self._database.writing() as connection:
+        async with self._database.writing(Guard("person limits", guild_id)) as connection:
             if (await connection.execute(replace)).rowcount:
                 return
             if await connection.scalar(of_guild) >= limit_count:

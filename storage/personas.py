@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Row, delete, func, insert, select
 from storage.clock import Clock
 from storage.database import Database
 from storage.errors import TooManyPersonasError
+from storage.guards import Guard
 from storage.names import clean_name, fold_name
 from storage.schema import MAX_PERSONA_NAME_LENGTH, personas
 
@@ -52,7 +53,7 @@ class Personas:
             "created_at": self._clock.now(),
         }
         of_guild = select(func.count()).select_from(personas).where(personas.c.guild_id == guild_id)
-        async with self._database.writing() as connection:
+        async with self._database.writing(Guard("personas", guild_id)) as connection:
             replaced = await connection.execute(delete(personas).where(*_is_named(guild_id, name)))
             if not replaced.rowcount and await connection.scalar(of_guild) >= limit:
                 raise TooManyPersonasError(limit)

@@ -9,12 +9,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, delete, exists, or_, select, update
 
 from storage.chunks import in_chunks
 from storage.computed import drop_names
 from storage.schema import conversation_messages, posted_messages
 from storage.uninterrupted import LentConnection
+from storage.upserts import insert_or_update
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +67,11 @@ async def link_reply(connection: LentConnection, reply_id: int, posted: Sequence
             "characters": part.characters,
             "asker_id": asker_id,
         }
-        await connection.execute(insert(posted_messages), values)
+        statement = insert_or_update(connection, posted_messages).values(values)
+        # Another process may have linked the Discord message meanwhile: the last one has it.
+        await connection.execute(
+            statement.on_conflict_do_update(index_elements=[posted_messages.c.discord_message_id], set_=values)
+        )
     return True
 
 

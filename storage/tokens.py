@@ -26,6 +26,7 @@ from storage.errors import (
     TokenUnknownError,
     TooManyTokensError,
 )
+from storage.guards import Guard
 from storage.names import clean_name
 from storage.schema import MAX_TOKEN_NAME_LENGTH, UtcDateTime, api_tokens, token_secrets
 from storage.uninterrupted import LentConnection
@@ -49,6 +50,9 @@ _ID_LENGTH = 12
 
 MAX_GRACE = timedelta(days=365)
 """How long a secret that was rotated away may go on opening its token."""
+
+
+_NO_GUILD = "none"
 
 
 class _Guilds(enum.Enum):
@@ -140,7 +144,8 @@ class TokenStore:
             llm_balance=None if llm_balance is None else check_count("LLM tokens", llm_balance),
             mature=mature,
         )
-        async with self._database.writing() as connection:
+        # Whoever counts before it adds must be alone with the guild's tokens.
+        async with self._database.writing(Guard("tokens", guild_id or _NO_GUILD)) as connection:
             if limit_in_guild is not None:
                 await _check_room(connection, guild_id, limit_in_guild, token.created_at)
             await connection.execute(insert(api_tokens), _columns(token))
@@ -222,7 +227,7 @@ class TokenStore:
         if not timedelta(0) <= grace <= MAX_GRACE:
             raise ValueError(f"grace period: give 0 to {MAX_GRACE.days} days")
         now = self._clock.now()
-        async with self._database.writing() as connection:
+        async with self._database.writing(Guard("secrets", token_id)) as connection:
             token = await _fetch(connection, token_id, guild_id)
             if token.revoked_at is not None:
                 raise TokenRevokedError(token_id)
@@ -280,7 +285,7 @@ def _end_secrets(token_id: str, instant: datetime) -> Update:
 
 
 async def _check_room(connection: LentConnection, guild_id: int | None, limit: int, now: datetime) -> None:
-    """Raise when the guild has its limit of active tokens. The one writer counts, so nobody adds one meanwhile."""
+    """Raise when the guild has its limit of active tokens. The caller holds the guard, so nobody adds one meanwhile."""
     query = select(func.count()).select_from(api_tokens).where(_belongs_to(guild_id), _is_active(now))
     if await connection.scalar(query) >= limit:
         raise TooManyTokensError(limit)

@@ -1,14 +1,16 @@
 """What every test may use: the bundled demo model, loaded once for the whole run."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
+import pytest
 import pytest_asyncio
 
 from generation.engine import Engine
 from generation.launch import LlamaCppConfig
 from generation.llama_cpp import LlamaCppEngine
 from parley.demo_model import DEMO_NAME, demo_path
+from tests.postgresql_server import stop_if_running
 
 SLOTS = 4
 
@@ -32,3 +34,10 @@ async def demo_engine() -> AsyncIterator[Engine]:
     await engine.start()
     yield engine
     await engine.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _postgresql_ends_with_its_tests() -> Iterator[None]:
+    """Stop the server that a test has started."""
+    yield
+    stop_if_running()

@@ -9,6 +9,7 @@ from bot.splitting import split
 from storage.conversations import Conversations
 from storage.database import Database
 from storage.posted import PostedReply
+from storage.sqlite_database import SqliteDatabase
 from tests.bot.scripted_api import ScriptedApi, Stream
 from tests.doubles.discord_model import Channel, Message, User
 from tests.doubles.discord_server import DiscordServer
@@ -90,6 +91,7 @@ def with_buttons(messages: Sequence[Message]) -> list[Message]:
 @contextmanager
 def locked(database: Database) -> Iterator[None]:
     """Hold the write lock as another process would."""
+    assert isinstance(database, SqliteDatabase)
     other = sqlite3.connect(database.path, isolation_level=None)
     try:
         other.execute("BEGIN IMMEDIATE")

@@ -5,12 +5,25 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from storage.database import Database
 from storage.days import DayZone
 from storage.ledger import Ledger
+from tests.postgresql_server import running_server
+
+Backend = Literal["sqlite", "postgresql"]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what uses a database on each kind it is meant for."""
+    if "backend" in metafunc.fixturenames:
+        only = [kind for kind in ("sqlite", "postgresql") if metafunc.definition.get_closest_marker(kind)]
+        if "path" in metafunc.fixturenames:
+            only = ["sqlite"]
+        metafunc.parametrize("backend", only or ["sqlite", "postgresql"])
 
 
 class ManualClock:
@@ -37,8 +50,17 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def url(path: Path) -> str:
-    return f"sqlite:///{path}"
+def url(backend: Backend, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a new database; every test that asks for it runs on SQLite and on PostgreSQL.
+
+    Not one that looks at the file (`path`) or is marked `sqlite` or `postgresql`.
+    """
+    if backend == "sqlite":
+        yield f"sqlite:///{request.getfixturevalue('path')}"
+        return
+    server = running_server()
+    with server.new_database() as name:
+        yield server.url(name)
 
 
 @pytest.fixture

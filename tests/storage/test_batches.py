@@ -10,6 +10,7 @@ from sqlalchemy import Connection, event, insert, select, text
 from storage.database import Database
 from storage.errors import StorageError
 from storage.schema import notes
+from storage.sqlite_database import SqliteDatabase
 from tests.waiting import eventually
 
 Put = Callable[[Connection], str]
@@ -41,9 +42,11 @@ async def test_everyone_gets_their_own_result(database: Database) -> None:
     assert await keys(database) == set(names)
 
 
+@pytest.mark.sqlite
 async def test_callers_that_come_together_share_a_transaction(database: Database) -> None:
     begun: list[Connection] = []
-    event.listen(database._changes._engine, "begin", begun.append)
+    assert isinstance(database, SqliteDatabase)
+    event.listen(database._changing.engine, "begin", begun.append)
     async with database.writing():
         waiting = [asyncio.create_task(database.change(put(str(number)))) for number in range(20)]
         await asyncio.sleep(0.01)
@@ -64,6 +67,7 @@ async def test_what_fails_for_one_is_undone_and_costs_the_others_nothing(databas
     assert await keys(database) == {"a", "c", "d"}
 
 
+@pytest.mark.sqlite
 async def test_a_caller_that_leaves_before_the_batch_begins_leaves_nothing_behind(database: Database) -> None:
     async with database.writing():
         waiting = [asyncio.create_task(database.change(put(key))) for key in ("a", "b")]
@@ -80,6 +84,7 @@ async def test_a_look_cannot_write(database: Database) -> None:
         await database.look(put("a"))
 
 
+@pytest.mark.sqlite
 async def test_closing_waits_for_what_runs_and_refuses_what_waits(database: Database) -> None:
     async with database.writing():
         waiting = asyncio.create_task(database.change(put("late")))
@@ -94,6 +99,7 @@ async def test_closing_waits_for_what_runs_and_refuses_what_waits(database: Data
         await database.look(put("later"))
 
 
+@pytest.mark.sqlite
 async def test_every_batch_connection_is_set_up(database: Database) -> None:
     expected = {"journal_mode": "wal", "busy_timeout": 5000, "foreign_keys": 1, "synchronous": 1, "secure_delete": 1}
 
@@ -104,6 +110,7 @@ async def test_every_batch_connection_is_set_up(database: Database) -> None:
     assert await database.change(look_up) == expected
 
 
+@pytest.mark.sqlite
 async def test_a_caller_that_leaves_while_its_batch_runs_is_let_go_when_it_has_ended(database: Database) -> None:
     entered, may_end = threading.Event(), threading.Event()
 
@@ -124,6 +131,7 @@ async def test_a_caller_that_leaves_while_its_batch_runs_is_let_go_when_it_has_e
     assert await keys(database) == {"a"}
 
 
+@pytest.mark.sqlite
 async def test_what_fails_after_its_caller_left_is_logged_without_its_words(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -145,6 +153,7 @@ async def test_what_fails_after_its_caller_left_is_logged_without_its_words(
     assert "private words" not in caplog.text
 
 
+@pytest.mark.sqlite
 def test_a_loop_that_is_shut_down_while_a_batch_runs_ends(url: str) -> None:
     async def leave_halfway() -> None:
         database = await Database.open(url)

@@ -141,7 +141,7 @@ async def test_a_step_that_fails_leaves_the_file_as_it_was(
         migrate(connection)
         raise RuntimeError("power cut")
 
-    monkeypatch.setattr("storage.database.migrate", fail_after_migrating)
+    monkeypatch.setattr("storage.sqlite_database.migrate", fail_after_migrating)
     with pytest.raises(RuntimeError, match="power cut"):
         await Database.open(url)
     assert dump_schema(path) == []

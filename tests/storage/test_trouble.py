@@ -62,6 +62,7 @@ async def service_database(url: str) -> AsyncIterator[Database]:
     await database.close()
 
 
+@pytest.mark.sqlite
 async def test_a_full_disk_refuses_writes_serves_reads_and_recovers(
     service_database: Database, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -10,11 +10,12 @@ import pytest
 from sqlalchemy import insert, text
 
 from storage.conversations import Conversations, NewMessage
-from storage.database import READERS, Database
+from storage.database import Database
 from storage.days import DayZone
 from storage.ledger import Ledger
 from storage.notes import Notes
 from storage.schema import notes
+from storage.sqlite_database import READERS
 from storage.uninterrupted import run_to_the_end
 from tests.storage.conftest import ManualClock
 

@@ -10,7 +10,8 @@ from bot.language import DISCORD_LOCALES, speak
 from bot.persona_form import NAME_FIELD, TEXT_FIELD
 from bot.persona_text import MAX_PERSONA_CHARACTERS, MAX_SHOWN_CHARACTERS
 from bot.texts import personas, refusals
-from storage.database import READERS, Database
+from storage.database import Database
+from storage.sqlite_database import READERS
 from tests.bot.conftest import SYSTEM_PROMPT, StartBot
 from tests.bot.scripted_api import ScriptedApi
 from tests.doubles.discord_model import MANAGE_CHANNELS, MEMBER_PERMISSIONS, Channel, Interaction, Json, User

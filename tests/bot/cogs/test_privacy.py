@@ -23,6 +23,7 @@ from bot.texts import refusals
 from storage.conversations import NewMessage
 from storage.database import Database
 from storage.posted import PostedPart
+from storage.sqlite_database import SqliteDatabase
 from tests.bot.lone_bot import LoneBot, joined_guild, lone_bot
 from tests.doubles.discord_basics import MEMBER_PERMISSIONS, READ_MESSAGE_HISTORY
 from tests.doubles.discord_messages import Message
@@ -236,6 +237,7 @@ async def test_the_words_are_in_none_of_the_databases_files_afterwards(
     for secret in secrets:
         await _turn(stores, key, ada, secret, f"You said: {secret}")
         await _turn(stores, key, bob, "of Bob " * 20)
+    assert isinstance(database, SqliteDatabase)
     files = [Path(f"{database.path}{suffix}") for suffix in ("", "-wal", "-shm")]
     assert any(b"canary" in file.read_bytes() for file in files)
     await _confirm(server, ada, await _forget(server, ada, channel, where))
