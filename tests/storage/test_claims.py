@@ -1,0 +1,45 @@
+"""Claims: one of many gets it, and a dead one's runs out."""
+
+import asyncio
+from datetime import timedelta
+
+from storage.claims import SHORTEST_SECONDS, Claims
+from storage.database import Database
+from tests.storage.conftest import ManualClock
+
+
+async def test_of_many_that_claim_at_once_one_succeeds_and_the_others_learn_how_long(
+    database: Database, url: str, clock: ManualClock
+) -> None:
+    others = [await Database.open(url) for _ in range(3)]
+    try:
+        claiming = [Claims(each, clock=clock).claim("name", seconds=5.0) for each in (database, *others) * 3]
+        waits = sorted(await asyncio.gather(*claiming))
+    finally:
+        for each in others:
+            await each.close()
+    assert waits == [0.0, *[5.0] * 11]
+
+
+async def test_a_claim_runs_out_or_is_released(database: Database, clock: ManualClock) -> None:
+    claims = Claims(database, clock=clock)
+    assert await claims.claim("name", seconds=5.0) == 0.0
+    assert await claims.claim("other", seconds=5.0) == 0.0
+    clock.advance(timedelta(seconds=4))
+    assert await claims.claim("name", seconds=5.0) == 1.0
+    clock.advance(timedelta(seconds=0.999))
+    assert await claims.claim("name", seconds=5.0) == SHORTEST_SECONDS
+    clock.advance(timedelta(seconds=0.001))
+    assert await claims.claim("name", seconds=5.0) == 0.0
+    await claims.release("name")
+    await claims.release("nobody's")
+    assert await claims.claim("name", seconds=5.0) == 0.0
+
+
+async def test_a_claim_from_before_the_clock_was_set_back_holds_nobody_up(
+    database: Database, clock: ManualClock
+) -> None:
+    claims = Claims(database, clock=clock)
+    assert await claims.claim("name", seconds=5.0) == 0.0
+    clock.advance(timedelta(hours=-1))
+    assert await claims.claim("name", seconds=5.0) == 0.0
