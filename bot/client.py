@@ -3,6 +3,7 @@
 Owns: putting the parts together. Does not own: staying connected (`runner.py`), or any command.
 """
 
+import asyncio
 import logging
 import sys
 from typing import Any
@@ -19,6 +20,7 @@ from bot.cogs import buttons, changes, chat, developer, leaks, messages, persona
 from bot.config import BotConfig, BotStores
 from bot.confirming import Confirming
 from bot.dialogue import Dialogue
+from bot.distant_stops import DistantStops
 from bot.faults import log_fault
 from bot.forgetting import Forgetting
 from bot.lanes import Lanes
@@ -103,10 +105,13 @@ class ParleyBot(commands.AutoShardedBot):
             retiring=self._retiring,
             max_messages=config.reply_messages,
         )
+        self._distant_stops = DistantStops(stores.stop_requests, self.answering.running)
+        self._watching: asyncio.Task[None] | None = None
 
     async def setup_hook(self) -> None:
         """Add the commands and tell Discord about them if they changed; discord.py calls it after the login."""
         await self._api.open()
+        self._watching = asyncio.create_task(self._distant_stops.watch())
         await self.add_all()
         await self.tree.set_translator(CommandTranslator())
         assert self.application_id is not None, "the login tells it"
@@ -159,7 +164,7 @@ class ParleyBot(commands.AutoShardedBot):
                 gate=self.gate,
             )
         )
-        await self.add_cog(buttons.Buttons(self.answering, self._dialogue, gate=self.gate))
+        await self.add_cog(buttons.Buttons(self.answering, self._dialogue, self._distant_stops, gate=self.gate))
 
     async def _add_privacy(self) -> None:
         """Add what shows, forgets and amends conversations."""
@@ -209,6 +214,8 @@ class ParleyBot(commands.AutoShardedBot):
     async def close(self) -> None:
         """Disconnect. Safe to call twice."""
         await self._retiring.close()
+        if self._watching is not None:
+            self._watching.cancel()
         await super().close()
         await self._api.close()
         await self._person_calls.drain()

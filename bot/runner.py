@@ -8,11 +8,12 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 import aiohttp
 import discord
 
-from bot.addresses import aim_gateway, aim_rest
+from bot.addresses import GatewayAdvice, aim_gateway, aim_rest
 from bot.client import ParleyBot
 from bot.config import BotConfig, BotStores
 from bot.errors import DiscordLoginError
@@ -53,8 +54,16 @@ async def run_bot(config: BotConfig, stores: BotStores, *, on_login: Callable[[s
         wait_seconds = min(2 * wait_seconds, LAST_RETRY_SECONDS)
 
 
-async def check_login(config: BotConfig) -> str:
-    """Log in and out again; returns the bot's name.
+@dataclass(frozen=True, slots=True)
+class Login:
+    """What a login tells: the bot's name, and what Discord recommends for its gateway connections."""
+
+    name: str
+    advice: GatewayAdvice
+
+
+async def check_login(config: BotConfig) -> Login:
+    """Log in and out again.
 
     Raises `DiscordLoginError`, also when Discord cannot be reached.
     """
@@ -62,12 +71,13 @@ async def check_login(config: BotConfig) -> str:
     async with discord.Client(intents=discord.Intents.none()) as client:
         try:
             await _explained(client.login(_checked_token(config.token)))
+            advice = await aim_gateway(client, config.discord_gateway_url)
         except _OUTAGES:
             raise DiscordLoginError(
                 "Discord cannot be reached: check the network, and DISCORD_API_URL if it is set"
             ) from None
         assert client.user is not None, "the login tells it"
-        return client.user.name
+        return Login(client.user.name, advice)
 
 
 def _prepare_library(config: BotConfig) -> None:

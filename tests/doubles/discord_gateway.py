@@ -129,6 +129,7 @@ class Gateway:
             return
         if self._is_hurried(number):
             self.hurried.append(number)
+            self._changes.announce()
             await socket.send_json({"op": INVALID_SESSION, "d": False, "s": None, "t": None})
             return
         await self._begin(Session(intents=data["intents"], shard=(number, count), socket=socket))
