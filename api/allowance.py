@@ -7,6 +7,7 @@ Owns: when a call costs what (`contract.md` section 4). The counting itself is o
 import asyncio
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from itertools import chain, repeat
@@ -19,6 +20,7 @@ from storage.clock import Clock
 from storage.errors import AllowanceUsedError, StorageError
 from storage.ledger import Allowance as DayAllowance
 from storage.ledger import Charge, Ledger
+from storage.service_processes import OpenCalls
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +68,11 @@ class Allowance:
         self._closing: set[asyncio.Task[None]] = set()
         self.open: set[Call] = set()
         self.is_stopping = False
+
+    def list_open(self) -> list[OpenCalls]:
+        """Return what would be left open if this process died now, by tenant and day."""
+        charges = Counter((call.charge.tenant_id, call.charge.day) for call in self.open if not call.is_closed)
+        return [OpenCalls(tenant_id, day, calls) for (tenant_id, day), calls in charges.items()]
 
     async def look(self, caller: Caller) -> RateState:
         """Read the day's state without charging."""

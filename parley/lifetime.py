@@ -19,22 +19,28 @@ from bot.config import BotConfig, BotStores
 from bot.errors import DiscordLoginError
 from bot.runner import run_bot
 from generation.engine import Engine
+from parley.apart import run_apart
 from parley.collector import spare_what_stays
 from parley.failure import FailureError
 from parley.http_service import DRAIN_SECONDS, HttpService
 from parley.keeping import prepare_keeping
 from parley.model_file import choose_model, create_engine
-from parley.panel import DISCORD_STEPS, StartFacts, print_panel
+from parley.panel import DISCORD_STEPS, NOBODY_MAY_ACT, StartFacts, print_panel
+from parley.peers import Peers
 from parley.settings import Settings
 from parley.shards import read_shard_ids
 from parley.stores import Stores, open_stores
 from parley.threads import in_daemon_thread
 from storage.clock import JumpWatch
 from storage.errors import StorageError
+from storage.postgresql_url import is_postgresql
 
 logger = logging.getLogger(__name__)
 
 RETENTION_CHECK_SECONDS = 3600.0
+
+FIRST_TOKEN_SECONDS = 60.0
+"""For so long one of several services that start together makes the first API token, and the others make none."""
 
 ResultT = TypeVar("ResultT")
 
@@ -91,21 +97,22 @@ async def serve(settings: Settings, *, console: Console, with_bot: bool) -> None
 async def _serve(settings: Settings, stop: Stop, *, console: Console, with_bot: bool) -> None:
     if settings.api_url is not None and settings.service_token is None:
         raise FailureError("PARLEY_API_URL: needs PARLEY_SERVICE_TOKEN, the same secret as that service; set both")
-    if not with_bot and settings.service_token is None:
-        logger.warning("PARLEY_SERVICE_TOKEN is not set: no bot can use this service, API tokens can")
     model = await stop.or_result(in_daemon_thread(choose_model, settings))
     async with AsyncExitStack() as stack:
         stores = await stack.enter_async_context(open_stores(settings, sole_service=True))
-        await stores.ledger.reclaim_open_calls()
-        await stores.outbox.release_all()
+        peers = Peers(stores, may_have_others=is_postgresql(settings.database_url))
+        await peers.join()
+        stack.push_async_callback(peers.leave)
         engine = create_engine(settings, model, keeping=await prepare_keeping(settings, stores))
         stack.push_async_callback(engine.close)
         service = HttpService(settings, stores, engine, model, service_token=_service_token(settings))
         stack.push_async_callback(service.stop)
+        peers.list_open = service.list_open_calls
         await service.start()
         await stop.or_result(engine.start())
         beside = Beside()
         stack.push_async_callback(beside.end)
+        beside.start(peers.watch())
         if settings.retention_days is not None:
             beside.start(_retain(stores, engine, settings.retention_days))
         if with_bot and settings.discord_token is not None:
@@ -143,9 +150,8 @@ async def serve_bot(settings: Settings, *, console: Console) -> None:
     stop.listen()
     async with open_stores(settings) as stores:
         config = bot_config(settings, url=settings.api_url or "", service_token=_service_token(settings))
-        console.print(f"The bot sends requests to {settings.api_url}. Stop with Ctrl-C.")
         with contextlib.suppress(StoppedError):
-            await stop.or_result(_run_bot(config, stores))
+            await stop.or_result(run_apart(config, _run_bot(config, stores), console))
 
 
 def bot_config(settings: Settings, *, url: str, service_token: str) -> BotConfig:
@@ -231,7 +237,7 @@ async def _delete_untouched(stores: Stores, days: int, watch: JumpWatch) -> int:
 
 async def _first_token(stores: Stores, settings: Settings) -> str | None:
     """Make an API token on the very first start, so that the first call is one paste away."""
-    if await stores.tokens.count():
+    if await stores.tokens.count() or await stores.claims.claim("first token", seconds=FIRST_TOKEN_SECONDS):
         return None
     issued = await stores.tokens.create("first", daily_calls=settings.daily_calls, mature=settings.mature)
     return issued.secret
@@ -239,7 +245,7 @@ async def _first_token(stores: Stores, settings: Settings) -> str | None:
 
 def _discord_state(settings: Settings, *, with_bot: bool) -> str:
     if not with_bot:
-        return "runs apart (parley bot)"
+        return "runs apart (parley bot)" if settings.service_token is not None else NOBODY_MAY_ACT
     return DISCORD_STEPS if settings.discord_token is None else "logging in; the log says when it is done"
 
 

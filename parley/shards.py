@@ -31,7 +31,7 @@ def require_fitting(ids: tuple[int, ...] | None, count: int | None) -> None:
 
 
 def _numbers(part: str) -> Iterator[int]:
-    found = re.fullmatch(r"(\d{1,5})(?:\s*-\s*(\d{1,5}))?", part)
+    found = re.fullmatch(r"([0-9]{1,5})(?:\s*-\s*([0-9]{1,5}))?", part)
     if found is None:
         raise ValueError("must be numbers and ranges, for example 0-3,7")
     first, last = int(found[1]), int(found[2] or found[1])
