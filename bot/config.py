@@ -28,7 +28,8 @@ class BotConfig:
     `max_body_bytes` is the largest request the service takes. `mature` says that the model is adult, `mature_dms` that
     it may answer in DMs all the same. `drain_seconds` is how long running replies may take when the bot stops.
     `shard_count` is of all processes together, None for what Discord recommends; `shard_ids` are those of this process,
-    None for all; `identify_seconds` lie between two of them that identify.
+    None for all; `identify_seconds` lie between two of them that identify. `leases_shards` says that
+    other processes may be for the same shards, and have to wait for each other.
     """
 
     token: str = field(repr=False)
@@ -52,6 +53,7 @@ class BotConfig:
     shard_count: int | None = None
     shard_ids: tuple[int, ...] | None = None
     identify_seconds: float = IDENTIFY_SECONDS
+    leases_shards: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

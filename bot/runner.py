@@ -7,7 +7,8 @@ bot does while connected (`client.py`).
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import aiohttp
@@ -18,6 +19,7 @@ from bot.client import ParleyBot
 from bot.config import BotConfig, BotStores
 from bot.errors import DiscordLoginError
 from bot.faults import describe
+from bot.shard_leases import ShardLeases
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +50,8 @@ async def run_bot(config: BotConfig, stores: BotStores, *, on_login: Callable[[s
                 wait_seconds = FIRST_RETRY_SECONDS
                 if on_login is not None and bot.user is not None:
                     on_login(bot.user.name)
-                await _stay_connected(bot)
+                async with _leased(bot):
+                    await _stay_connected(bot)
         logger.warning("Discord cannot be reached; trying again in %.0f s", wait_seconds)
         await asyncio.sleep(wait_seconds)
         wait_seconds = min(2 * wait_seconds, LAST_RETRY_SECONDS)
@@ -99,6 +102,32 @@ async def _is_logged_in(bot: ParleyBot) -> bool:
     bot.shard_count = bot.config.shard_count or advice.shards
     bot.identify_turns.max_concurrency = advice.max_concurrency
     return True
+
+
+@asynccontextmanager
+async def _leased(bot: ParleyBot) -> AsyncIterator[None]:
+    """Have the bot's shards for this process alone during the block; should they be lost, the bot is closed."""
+    if not bot.config.leases_shards:
+        yield
+        return
+    assert bot.application_id is not None, "the login tells it"
+    assert bot.shard_count is not None, "the login tells it"
+    shard_ids = bot.shard_ids or range(bot.shard_count)
+    leases = ShardLeases(bot.stores.claims, bot.application_id, shard_ids=shard_ids, shard_count=bot.shard_count)
+    keeping: asyncio.Task[None] | None = None
+    try:
+        await leases.acquire()
+        keeping = asyncio.create_task(_close_when_lost(bot, leases))
+        yield
+    finally:
+        if keeping is not None:
+            keeping.cancel()
+        await leases.release()
+
+
+async def _close_when_lost(bot: ParleyBot, leases: ShardLeases) -> None:
+    await leases.keep()
+    await bot.close()
 
 
 async def _stay_connected(bot: ParleyBot) -> None:

@@ -10,6 +10,7 @@ import secrets
 import signal
 from collections.abc import Coroutine, Iterable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -150,6 +151,7 @@ async def serve_bot(settings: Settings, *, console: Console) -> None:
     stop.listen()
     async with open_stores(settings) as stores:
         config = bot_config(settings, url=settings.api_url or "", service_token=_service_token(settings))
+        config = replace(config, leases_shards=True)
         with contextlib.suppress(StoppedError):
             await stop.or_result(run_apart(config, _run_bot(config, stores), console))
 

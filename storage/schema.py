@@ -281,11 +281,12 @@ signing_keys = Table(
     Column("key", LargeBinary(32), nullable=False),
 )
 
-# What one process does for all, until a moment.
+# What one process does for all, until a moment. `holder` is empty where nobody may claim a name again before that.
 claims = Table(
     "claims",
     metadata,
     Column("name", String(MAX_CLAIM_NAME_LENGTH), primary_key=True),
+    Column("holder", String(MAX_PROCESS_ID_LENGTH), nullable=False),
     Column("claimed_until", UtcDateTime, nullable=False),
 )
 

@@ -3,6 +3,9 @@
 import asyncio
 from time import monotonic
 
+import pytest
+from sqlalchemy import update
+
 from bot.config import BotStores
 from bot.dialogue import channel_key
 from bot.distant_stops import DistantStops
@@ -12,11 +15,13 @@ from bot.texts import privacy, replies
 from storage.claims import Claims
 from storage.clock import SystemClock
 from storage.database import Database
+from storage.schema import claims
 from tests.bot.conftest import RunningBot, StartBot
 from tests.bot.replying import has_buttons, said
 from tests.bot.scripted_api import ScriptedApi, Stream
 from tests.doubles.discord_model import Channel, Message, User
 from tests.doubles.discord_server import DiscordServer
+from tests.waiting import eventually
 
 APART_SECONDS = 0.15
 MESSAGES = "POST /channels/{channel}/messages"
@@ -153,6 +158,41 @@ async def test_who_is_forgotten_everywhere_is_not_brought_back_by_another_proces
     api.release()
     assert await server.posted(here) == [replies.forgotten_meanwhile()]
     assert await stores.conversations.count(channel_key(here.id)) == 0
+
+
+async def test_a_second_process_for_the_same_shards_waits_until_the_first_one_ends(
+    server: DiscordServer, api: ScriptedApi, start_bot: StartBot, caplog: pytest.LogCaptureFixture
+) -> None:
+    channel, ada = server.channel(server.guild()), server.user("Ada")
+    first = await start_bot(leases_shards=True)
+    await start_bot(leases_shards=True)
+    await start_bot(leases_shards=True, shard_ids=(0,), shard_count=2)
+    await eventually(lambda: caplog.text.count("waiting until it ends") == 2, within_seconds=10)
+    await server.user_says(channel, ada, "hello", mentions_bot=True)
+    assert await server.posted(channel) == ["You said: hello"]
+    assert server.gateway.shards == {(0, 1)}
+    await first.stop()
+    await server.connected()
+    assert len(server.gateway.shards) == 1
+    assert len(api.questions) == 1
+
+
+async def test_a_lost_lease_closes_the_bot_and_it_comes_back_when_it_may(
+    server: DiscordServer,
+    database: Database,
+    stores: BotStores,
+    start_bot: StartBot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bot.shard_leases.RENEW_SECONDS", 0.1)
+    await start_bot(leases_shards=True)
+    (name,) = await stores.claims.list_held("discord.shard.")
+    # As if this one had been held up until its lease had run out.
+    async with database.writing() as connection:
+        await connection.execute(update(claims).values(holder="another process"))
+    await server.changes.until(lambda: not server.gateway.is_connected, "the bot leaves")
+    await stores.claims.release(name, holder="another process")
+    await server.connected()
 
 
 async def test_shards_of_one_key_take_turns_and_those_of_others_do_not_wait(database: Database) -> None:

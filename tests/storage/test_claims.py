@@ -36,6 +36,24 @@ async def test_a_claim_runs_out_or_is_released(database: Database, clock: Manual
     assert await claims.claim("name", seconds=5.0) == 0.0
 
 
+async def test_a_holder_claims_again_and_others_neither_take_nor_release_what_it_has(
+    database: Database, clock: ManualClock
+) -> None:
+    claims = Claims(database, clock=clock)
+    assert await claims.claim("lease.1", seconds=5.0, holder="a") == 0.0
+    clock.advance(timedelta(seconds=3))
+    assert await claims.claim("lease.1", seconds=5.0, holder="b") == 2.0
+    assert await claims.claim("lease.1", seconds=5.0, holder="a") == 0.0
+    await claims.release("lease.1", holder="b")
+    await claims.release("lease.1")
+    assert await claims.claim("lease.1", seconds=5.0) == 5.0
+    await claims.claim("lease_1", seconds=9.0)
+    assert await claims.list_held("lease.") == ["lease.1"]
+    assert await claims.list_held("lease_") == ["lease_1"]
+    clock.advance(timedelta(seconds=5))
+    assert await claims.list_held("") == ["lease_1"]
+
+
 async def test_a_claim_from_before_the_clock_was_set_back_holds_nobody_up(
     database: Database, clock: ManualClock
 ) -> None:

@@ -13,6 +13,7 @@ def upgrade() -> None:
     op.create_table(
         "claims",
         sa.Column("name", sa.String(64), primary_key=True),
+        sa.Column("holder", sa.String(32), nullable=False),
         sa.Column("claimed_until", sa.DateTime(timezone=True), nullable=False),
     )
     op.create_table(
