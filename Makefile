@@ -8,11 +8,12 @@ WORKERS ?= --numprocesses 4 --dist loadfile
 NODE_MODULES := tests/javascript/node_modules
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .DEFAULT_GOAL := help
-.PHONY: help run test test-litellm fuzz lint types format words bench native soak demo-model demo-adapter clean
+.PHONY: help run test test-postgres test-litellm fuzz lint types format words bench native soak demo-model demo-adapter clean
 
 help:
 	@echo "make run         start Parley (installs what it needs the first time)"
 	@echo "make test        lint, types and every test"
+	@echo "make test-postgres  run the tests of the API on PostgreSQL, all of them"
 	@echo "make test-litellm  test with the litellm package, in an environment of its own"
 	@echo "make fuzz        try the API for half an hour with data made from its OpenAPI document"
 	@echo "make bench       run the benchmarks"
@@ -31,6 +32,10 @@ test: $(VENV)/.installed-test $(NODE_MODULES)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	PYTHONDEVMODE=1 $(BIN)/python -m pytest $(WORKERS)
+
+# Everything of the API on PostgreSQL; `make test` runs there what keeps books, tokens, chats and webhooks.
+test-postgres: $(VENV)/.installed-test
+	PYTHONDEVMODE=1 $(BIN)/python -m pytest $(WORKERS) --database postgresql tests/storage tests/api
 
 test-litellm: $(VENV)/.installed-test .venv-litellm/.installed
 	LITELLM_PYTHON=.venv-litellm/bin/python $(BIN)/python -X dev -m pytest tests/api/test_litellm.py

@@ -7,7 +7,6 @@ Owns: when a call costs what (`contract.md` section 4). The counting itself is o
 import asyncio
 import contextlib
 import logging
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from itertools import chain, repeat
@@ -20,7 +19,6 @@ from storage.clock import Clock
 from storage.errors import AllowanceUsedError, StorageError
 from storage.ledger import Allowance as DayAllowance
 from storage.ledger import Charge, Ledger
-from storage.service_processes import OpenCalls
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +50,8 @@ class Call:
         self.is_waiting = False
         self.is_closed = False
         self.is_settled = False
+        self.moving = asyncio.Lock()
+        """Held during a ledger move: a caller that hangs up during one asks for another."""
 
     def produced(self, *, prompt_tokens: int, completion_tokens: int) -> None:
         """Note what the reply has cost so far, in LLM tokens."""
@@ -68,11 +68,6 @@ class Allowance:
         self._closing: set[asyncio.Task[None]] = set()
         self.open: set[Call] = set()
         self.is_stopping = False
-
-    def list_open(self) -> list[OpenCalls]:
-        """Return what would be left open if this process died now, by tenant and day."""
-        charges = Counter((call.charge.tenant_id, call.charge.day) for call in self.open if not call.is_closed)
-        return [OpenCalls(tenant_id, day, calls) for (tenant_id, day), calls in charges.items()]
 
     async def look(self, caller: Caller) -> RateState:
         """Read the day's state without charging."""
@@ -130,7 +125,9 @@ class Allowance:
         await self._finish(self._settle(call))
 
     async def _settle(self, call: Call) -> None:
-        if not call.is_closed:
+        async with call.moving:
+            if call.is_closed:
+                return
             call.llm_balance = await self._ledger.settle(
                 call.charge,
                 prompt_tokens=call.prompt_tokens,
@@ -140,26 +137,30 @@ class Allowance:
             call.is_closed = call.is_settled = True
 
     async def _keep(self, call: Call) -> None:
-        if not call.is_closed:
-            await self._ledger.keep(call.charge)
-            call.is_closed = True
+        async with call.moving:
+            if not call.is_closed:
+                await self._ledger.keep(call.charge)
+                call.is_closed = True
 
     async def _give_back(self, call: Call) -> None:
-        if not call.is_closed:
-            call.rate = _rate_state(call.charge, given_back=1)
-            await self._ledger.give_back(call.charge)
-            call.is_closed = True
+        async with call.moving:
+            if not call.is_closed:
+                call.rate = _rate_state(call.charge, given_back=1)
+                await self._ledger.give_back(call.charge)
+                call.is_closed = True
 
     async def _take_back(self, call: Call) -> None:
         """Give back also what was settled: the reply was made, and then lost before its caller had it."""
-        if not call.is_settled:
-            await self._give_back(call)
-            return
-        call.rate = _rate_state(call.charge, given_back=1)
-        await self._ledger.take_back(
-            call.charge, prompt_tokens=call.prompt_tokens, completion_tokens=call.completion_tokens
-        )
-        call.is_settled = False
+        # Gives back what is not settled, or waits for a settlement on its way.
+        await self._give_back(call)
+        async with call.moving:
+            if not call.is_settled:
+                return
+            call.rate = _rate_state(call.charge, given_back=1)
+            await self._ledger.take_back(
+                call.charge, prompt_tokens=call.prompt_tokens, completion_tokens=call.completion_tokens
+            )
+            call.is_settled = False
 
     async def _until_closed(self, close: Callable[[Call], Awaitable[None]], call: Call) -> None:
         """Close a call however long the database is locked or full; a stop before that leaves it to the next start."""

@@ -5,7 +5,6 @@ import errno
 
 from aiohttp import web
 
-from api import keys
 from api.app import create_app
 from api.config import ApiConfig
 from api.runner import ServiceRunner
@@ -15,7 +14,6 @@ from parley.failure import FailureError
 from parley.model_file import ChosenModel
 from parley.settings import Settings
 from parley.stores import Stores
-from storage.service_processes import OpenCalls
 
 KEEP_ALIVE_SECONDS = 75.0
 
@@ -49,7 +47,7 @@ class HttpService:
             uncensored_system_prompt=settings.uncensored_system_prompt,
             allows_private_webhooks=settings.private_webhooks,
         )
-        app = self._app = create_app(
+        app = create_app(
             config,
             engine=engine,
             tokens=stores.tokens,
@@ -70,10 +68,6 @@ class HttpService:
         except (OSError, UnicodeError) as error:
             raise _explain(error, self._settings) from None
         self.url = self._settings.listening_url(self._runner.addresses[0][1])
-
-    def list_open_calls(self) -> list[OpenCalls]:
-        """Return which calls are neither settled, kept nor given back yet."""
-        return self._app[keys.ALLOWANCE].list_open()
 
     async def stop(self, *, hurry: asyncio.Event | None = None) -> None:
         """Take no more requests and let running ones finish for `DRAIN_SECONDS`, or until `hurry` is set.

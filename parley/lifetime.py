@@ -27,14 +27,12 @@ from parley.http_service import DRAIN_SECONDS, HttpService
 from parley.keeping import prepare_keeping
 from parley.model_file import choose_model, create_engine
 from parley.panel import DISCORD_STEPS, NOBODY_MAY_ACT, StartFacts, print_panel
-from parley.peers import Peers
 from parley.settings import Settings
 from parley.shards import read_shard_ids
 from parley.stores import Stores, open_stores
 from parley.threads import in_daemon_thread
 from storage.clock import JumpWatch
 from storage.errors import StorageError
-from storage.postgresql_url import is_postgresql
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +40,9 @@ RETENTION_CHECK_SECONDS = 3600.0
 
 FIRST_TOKEN_SECONDS = 60.0
 """For so long one of several services that start together makes the first API token, and the others make none."""
+
+RECLAIM_SECONDS = 10.0
+"""Between two looks for calls that another process on the same database left open when it was killed."""
 
 ResultT = TypeVar("ResultT")
 
@@ -101,19 +102,18 @@ async def _serve(settings: Settings, stop: Stop, *, console: Console, with_bot: 
     model = await stop.or_result(in_daemon_thread(choose_model, settings))
     async with AsyncExitStack() as stack:
         stores = await stack.enter_async_context(open_stores(settings, sole_service=True))
-        peers = Peers(stores, may_have_others=is_postgresql(settings.database_url))
-        await peers.join()
-        stack.push_async_callback(peers.leave)
+        await stores.ledger.reclaim_open_calls()
+        await stores.outbox.release_all()
         engine = create_engine(settings, model, keeping=await prepare_keeping(settings, stores))
         stack.push_async_callback(engine.close)
         service = HttpService(settings, stores, engine, model, service_token=_service_token(settings))
         stack.push_async_callback(service.stop)
-        peers.list_open = service.list_open_calls
         await service.start()
         await stop.or_result(engine.start())
         beside = Beside()
         stack.push_async_callback(beside.end)
-        beside.start(peers.watch())
+        if stores.database.is_shared:
+            beside.start(_reclaim_from_gone(stores))
         if settings.retention_days is not None:
             beside.start(_retain(stores, engine, settings.retention_days))
         if with_bot and settings.discord_token is not None:
@@ -209,6 +209,17 @@ async def _stay_up_without_discord(config: BotConfig, stores: Stores) -> None:
         await _run_bot(config, stores)
     except DiscordLoginError as error:
         logger.error("Discord is off: %s", error)  # noqa: TRY400 - one line for the operator, no traceback
+
+
+async def _reclaim_from_gone(stores: Stores) -> None:
+    """Give back, for as long as this process runs, the calls that other processes have left open."""
+    while True:
+        await asyncio.sleep(RECLAIM_SECONDS)
+        try:
+            if reclaimed := await stores.ledger.reclaim_open_calls():
+                logger.warning("gave back %d calls that a process left open", reclaimed)
+        except StorageError as error:
+            logger.warning("calls left open could not be given back, trying again later: %s", error)
 
 
 async def _retain(stores: Stores, engine: Engine, days: int) -> None:

@@ -20,7 +20,6 @@ from storage.open_questions import OpenQuestions
 from storage.outbox import Outbox
 from storage.person_limits import PersonLimits
 from storage.personas import Personas
-from storage.service_processes import ServiceProcesses
 from storage.signing_keys import SigningKeys
 from storage.stop_requests import StopRequests
 from storage.tokens import TokenStore
@@ -43,7 +42,6 @@ class Stores:
     claims: Claims
     open_questions: OpenQuestions
     stop_requests: StopRequests
-    service_processes: ServiceProcesses
     chats: Chats
     outbox: Outbox
     signing_keys: SigningKeys
@@ -73,7 +71,6 @@ async def open_stores(settings: Settings, *, sole_service: bool = False) -> Asyn
             claims=Claims(database, clock=clock),
             open_questions=OpenQuestions(database, clock=clock),
             stop_requests=StopRequests(database, clock=clock),
-            service_processes=ServiceProcesses(database, clock=clock),
             chats=Chats(database, clock=clock),
             outbox=Outbox(database, clock=clock),
             signing_keys=SigningKeys(database),

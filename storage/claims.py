@@ -8,10 +8,13 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select
 
+from storage.bot_schema import claims
 from storage.clock import Clock
 from storage.database import Database
-from storage.schema import claims
 from storage.upserts import insert_or_update
+
+CLOCK_TOLERANCE = timedelta(minutes=1)
+"""How far clocks of two machines may be apart, and how late somebody may be with a look at the clock."""
 
 SHORTEST_SECONDS = 0.01
 """What is said at least of a claim that is just running out."""
@@ -33,7 +36,7 @@ class Claims:
         now, lasts = self._clock.now(), timedelta(seconds=seconds)
         held = claims.c.claimed_until
         # What is held for longer than it can have been claimed for was claimed before the clock was set back.
-        is_free = (held <= now) | (held > now + lasts)
+        is_free = (held <= now) | (held > now + lasts + CLOCK_TOLERANCE)
         if holder:
             is_free |= claims.c.holder == holder
         async with self._database.writing() as connection:

@@ -59,6 +59,15 @@ class Database(ABC):
         """Say whether the last write was done; a full disk or another process's lock is known from its failure."""
         return self._trouble is None
 
+    @property
+    def is_shared(self) -> bool:
+        """Say whether several processes may serve from this database at the same time."""
+        return False
+
+    async def join(self) -> str:
+        """Say from now on that this process is at work; returns its name. Only where the database `is_shared`."""
+        raise NotImplementedError
+
     @abstractmethod
     def reading(self) -> AbstractAsyncContextManager[LentConnection]:
         """Lend a connection that sees what was committed, and cannot write. Not to be nested in itself.

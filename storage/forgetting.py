@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, delete, exists, or_, select, true
 
+from storage.bot_schema import forgotten_people
 from storage.chunks import in_chunks
 from storage.computed import drop_names
-from storage.schema import conversation_messages, conversations, forgotten_people, posted_messages
+from storage.schema import conversation_messages, conversations, posted_messages
 from storage.uninterrupted import LentConnection
 from storage.upserts import insert_or_update
 

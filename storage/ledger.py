@@ -1,79 +1,47 @@
 """What was used: calls per tenant and day, LLM tokens, balances.
 
 Every move is one statement or one transaction, so it is exact under any concurrency. A call is charged first and stays
-open until it is settled, kept or given back; calls that a crash left open are given back at the next start.
+open until it is settled, kept or given back; calls that a crash left open are given back at the next start, or by
+another process on the same database.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cache
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Executable, Subquery, and_, bindparam, case, func, select, update
+from sqlalchemy import BigInteger, Connection, Subquery, bindparam, delete, func, select, update
 
 from storage.clock import Clock
 from storage.database import Database
 from storage.days import DayZone
 from storage.errors import AllowanceUsedError
-from storage.schema import api_tokens, daily_usage
-from storage.upserts import insert_or_update_on
+from storage.ledger_moves import SAME_DAY, Moves, moves_alone, moves_shared
+from storage.processes import lock_gone
+from storage.schema import api_tokens, daily_usage, process_calls
 
 # How many days with calls a usage report reaches back.
 REPORTED_DAYS = 30
 
 # The statements of every call are made once: SQLAlchemy takes longer to build one than SQLite to run it.
 _usage = daily_usage.c
-_same_day = and_(_usage.tenant_id == bindparam("tenant"), _usage.day == bindparam("on"))
 
-# One less, but never below none: a restart may have reclaimed the call meanwhile.
-_one_less_open = case((_usage.open_calls > 0, _usage.open_calls - 1), else_=0)
-
-_USED = select(_usage.calls).where(_same_day)
-_SETTLE = (
-    update(daily_usage)
-    .where(_same_day)
-    .values(
-        open_calls=_one_less_open,
-        prompt_tokens=_usage.prompt_tokens + bindparam("prompt", type_=BigInteger),
-        completion_tokens=_usage.completion_tokens + bindparam("completion", type_=BigInteger),
-    )
-)
+_USED = select(_usage.calls).where(SAME_DAY)
 _SPEND = (
     update(api_tokens)
     .where(api_tokens.c.id == bindparam("tenant"), api_tokens.c.llm_balance.is_not(None))
     .values(llm_balance=api_tokens.c.llm_balance - bindparam("spent", type_=BigInteger))
     .returning(api_tokens.c.llm_balance)
 )
-_KEEP = update(daily_usage).where(_same_day).values(open_calls=_one_less_open)
-_GIVE_BACK = (
-    update(daily_usage)
-    # Given back already when a restart has reclaimed it.
-    .where(_same_day, _usage.open_calls > 0)
-    .values(calls=_usage.calls - 1, open_calls=_usage.open_calls - 1)
-)
 _TAKE_BACK = (
     update(daily_usage)
-    .where(_same_day)
+    .where(SAME_DAY)
     .values(
         calls=_usage.calls - 1,
         prompt_tokens=_usage.prompt_tokens - bindparam("prompt", type_=BigInteger),
         completion_tokens=_usage.completion_tokens - bindparam("completion", type_=BigInteger),
     )
 )
-
-
-@cache
-def _take_call(dialect_name: str) -> Executable:
-    """Count one call up in one statement; without a row when the limit was reached."""
-    insert = insert_or_update_on(dialect_name, daily_usage).values(
-        tenant_id=bindparam("tenant"), day=bindparam("on"), calls=1, open_calls=1, prompt_tokens=0, completion_tokens=0
-    )
-    return insert.on_conflict_do_update(
-        index_elements=[_usage.tenant_id, _usage.day],
-        set_={"calls": _usage.calls + 1, "open_calls": _usage.open_calls + 1},
-        where=_usage.calls < bindparam("limit", type_=BigInteger),
-    ).returning(_usage.calls)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,13 +93,19 @@ class Ledger:
         self._database = database
         self._zone = zone
         self._clock = clock
+        self._moves = moves_shared() if database.is_shared else moves_alone("sqlite")
+        # What every move says beside its day: which process it is, where that matters.
+        self._process: dict[str, Any] = {}
 
     async def charge(self, tenant_id: str, *, limit: int) -> Charge:
         """Take one of `limit` calls of the tenant's day; raises `AllowanceUsedError` when none is left."""
         now = self._clock.now()
         day, resets_at = self._zone.day(now), self._zone.next_reset(now)
+        if self._database.is_shared:
+            self._process = {"process": await self._database.join()}
+        taking = {"tenant": tenant_id, "on": day, "limit": limit, **self._process}
         is_taken, used = await self._database.change(
-            lambda connection: _charge(connection, tenant_id, day, limit), key=tenant_id
+            lambda connection: _charge(connection, self._moves, taking), key=tenant_id
         )
         if not is_taken:
             raise AllowanceUsedError(limit=limit, used=used, resets_at=resets_at)
@@ -145,11 +119,11 @@ class Ledger:
         Returns the token's new balance, which may be below zero, or None where none is kept. Without `has_balance` it
         is known that there is none: a token has one from its creation on, or never.
         """
-        counts = {**_day_of(charge), "prompt": prompt_tokens, "completion": completion_tokens}
+        counts = {**self._day_of(charge), "prompt": prompt_tokens, "completion": completion_tokens}
         spent = {"tenant": charge.tenant_id, "spent": prompt_tokens + completion_tokens}
 
         def settle(connection: Connection) -> int | None:
-            connection.execute(_SETTLE, counts)
+            connection.execute(self._moves.settle, counts)
             balance: int | None = connection.scalar(_SPEND, spent) if has_balance else None
             return balance
 
@@ -158,18 +132,24 @@ class Ledger:
     async def keep(self, charge: Charge) -> None:
         """Close a charge that failed because of the caller: the call stays used."""
         await self._database.change(
-            lambda connection: connection.execute(_KEEP, _day_of(charge)).close(), key=charge.tenant_id
+            lambda connection: connection.execute(self._moves.keep, self._day_of(charge)).close(), key=charge.tenant_id
         )
 
     async def give_back(self, charge: Charge) -> None:
         """Close a charge that failed because of us: the call counts as never made."""
         await self._database.change(
-            lambda connection: connection.execute(_GIVE_BACK, _day_of(charge)).close(), key=charge.tenant_id
+            lambda connection: connection.execute(self._moves.give_back, self._day_of(charge)).close(),
+            key=charge.tenant_id,
         )
 
     async def take_back(self, charge: Charge, *, prompt_tokens: int, completion_tokens: int) -> None:
         """Undo a settled charge whose reply was lost because of us; the numbers are those it was settled with."""
-        counts = {**_day_of(charge), "prompt": prompt_tokens, "completion": completion_tokens}
+        counts = {
+            "tenant": charge.tenant_id,
+            "on": charge.day,
+            "prompt": prompt_tokens,
+            "completion": completion_tokens,
+        }
         refunded = {"tenant": charge.tenant_id, "spent": -(prompt_tokens + completion_tokens)}
 
         def take_back(connection: Connection) -> None:
@@ -220,8 +200,11 @@ class Ledger:
     async def reclaim_open_calls(self) -> int:
         """Give back every call that a crash left open; returns how many.
 
-        For the start of the only service on this database: the open calls of a running one would be lost.
+        On a database of one service that is every open call there is: for its start, the open calls of a running one
+        would be lost. On one that several share: those of processes that are gone, at any time.
         """
+        if self._database.is_shared:
+            return await self._database.change(_reclaim_from_gone)
         async with self._database.writing() as connection:
             query = select(func.coalesce(func.sum(daily_usage.c.open_calls), 0))
             reclaimed = int((await connection.execute(query)).scalar_one())
@@ -232,25 +215,38 @@ class Ledger:
             )
         return reclaimed
 
+    def _day_of(self, charge: Charge) -> dict[str, Any]:
+        return {"tenant": charge.tenant_id, "on": charge.day, **self._process}
 
-def _charge(connection: Connection, tenant_id: str, day: date, limit: int) -> tuple[bool, int]:
+
+def _reclaim_from_gone(connection: Connection) -> int:
+    reclaimed = 0
+    for process_id in connection.scalars(lock_gone()).all():
+        left = delete(process_calls).where(process_calls.c.process_id == process_id).returning(process_calls)
+        # In the order in which everybody writes.
+        for row in sorted(connection.execute(left), key=lambda row: (row.tenant_id, row.day)):
+            connection.execute(
+                update(daily_usage)
+                .where(_usage.tenant_id == row.tenant_id, _usage.day == row.day)
+                .values(calls=_usage.calls - row.open_calls, open_calls=_usage.open_calls - row.open_calls)
+            )
+            reclaimed += row.open_calls
+    return reclaimed
+
+
+def _charge(connection: Connection, moves: Moves, taking: dict[str, Any]) -> tuple[bool, int]:
     """Take a call where one is left; returns whether one was, and how many are used now."""
     # The conflict clause guards a day that has a row; the first call of a day has none to compare with.
-    if limit > 0:
-        values = {"tenant": tenant_id, "on": day, "limit": limit}
-        used: int | None = connection.scalar(_take_call(connection.dialect.name), values)
+    if taking["limit"] > 0:
+        used: int | None = connection.scalar(moves.take, taking)
         if used is not None:
             return True, used
-    return False, _fetch_used(connection, tenant_id, day)
+    return False, _fetch_used(connection, taking["tenant"], taking["on"])
 
 
 def _fetch_used(connection: Connection, tenant_id: str, day: date) -> int:
     used: int | None = connection.scalar(_USED, {"tenant": tenant_id, "on": day})
     return used or 0
-
-
-def _day_of(charge: Charge) -> dict[str, Any]:
-    return {"tenant": charge.tenant_id, "on": charge.day}
 
 
 def _rank_days(tenant_ids: list[str]) -> Subquery:

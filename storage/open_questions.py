@@ -13,9 +13,9 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
+from storage.bot_schema import MAX_QUESTION_ID_LENGTH, open_questions
 from storage.clock import Clock
 from storage.database import Database
-from storage.schema import MAX_QUESTION_ID_LENGTH, open_questions
 
 
 @dataclass(frozen=True, slots=True)

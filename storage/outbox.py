@@ -132,7 +132,12 @@ class Outbox:
         return due
 
     async def release_all(self) -> None:
-        """Let go of everything: for the start of the only service on this database, whose forerunner was killed."""
+        """Let go of everything: for the start of the only service on this database, whose forerunner was killed.
+
+        Where several share the database others may be at work, so a dead one's leases run out by themselves.
+        """
+        if self._database.is_shared:
+            return
         async with self._database.writing() as connection:
             await connection.execute(update(webhooks).where(_is_open()).values(lease=None, leased_until=None))
 

@@ -27,7 +27,10 @@ _IDLE_TRANSACTION_SECONDS = 15
 # How many times as long as for a lock one waits for a statement. The driver gives up later than the server, so that
 # the server's answer, which frees the connection, is seen; without any, the server or the network stands still.
 _STATEMENT_TIMEOUTS = 2.0
-_DRIVER_TIMEOUTS = 2.4
+_DRIVER_GRACE_SECONDS = 2.0
+
+# Below that a machine that is only busy would be taken for one that stands still; seconds.
+_SHORTEST_SECONDS = 1.0
 
 # PostgreSQL keeps no NUL (https://www.postgresql.org/docs/current/datatype-character.html), and a text that holds one
 # shall still be kept as it is. So it is written as two characters of which the first, for private use, says that the
@@ -43,14 +46,15 @@ def create_engine(address: Address, *, connections: int, busy_timeout_seconds: f
     """
 
     async def connect() -> "asyncpg.Connection[Any]":
-        return await _connect(address, busy_timeout_seconds, command_timeout=_DRIVER_TIMEOUTS * busy_timeout_seconds)
+        patience = _statement_seconds(busy_timeout_seconds) + _DRIVER_GRACE_SECONDS
+        return await _connect(address, busy_timeout_seconds, command_timeout=patience)
 
     engine = create_async_engine(
         "postgresql+asyncpg://",
         async_creator=connect,
         pool_size=connections,
         max_overflow=0,
-        pool_timeout=busy_timeout_seconds,
+        pool_timeout=_statement_seconds(busy_timeout_seconds),
         # What people wrote must not reach a log through an exception.
         hide_parameters=True,
     )
@@ -80,13 +84,13 @@ async def _connect(
 ) -> "asyncpg.Connection[Any]":
     extra: dict[str, Any] = {} if address.tls is None else {"ssl": address.tls}
     connection = await asyncpg.connect(
-        address.dsn, timeout=busy_timeout_seconds, command_timeout=command_timeout, **extra
+        address.dsn, timeout=max(busy_timeout_seconds, _SHORTEST_SECONDS), command_timeout=command_timeout, **extra
     )
     try:
         # Not in the first message: poolers refuse what they do not know there.
         await connection.execute(
             f"SET application_name = 'parley'; SET lock_timeout = {round(busy_timeout_seconds * 1000)};"
-            f"SET statement_timeout = {round(_STATEMENT_TIMEOUTS * busy_timeout_seconds * 1000)};"
+            f"SET statement_timeout = {round(_statement_seconds(busy_timeout_seconds) * 1000)};"
             f"SET idle_in_transaction_session_timeout = {_IDLE_TRANSACTION_SECONDS * 1000}"
         )
         for name in ("text", "varchar"):
@@ -97,6 +101,10 @@ async def _connect(
         connection.terminate()
         raise
     return connection
+
+
+def _statement_seconds(busy_timeout_seconds: float) -> float:
+    return max(_STATEMENT_TIMEOUTS * busy_timeout_seconds, _SHORTEST_SECONDS)
 
 
 def _escape(text: str) -> str:

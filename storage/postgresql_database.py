@@ -13,9 +13,10 @@ from typing import Any, Self, TypeVar
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from storage import processes
 from storage.batches import Asked, Batches, Outcome, Work, tell
 from storage.database import Database
-from storage.errors import DatabaseBusyError, StorageError
+from storage.errors import DatabaseBusyError, DatabaseLostError, StorageError
 from storage.guards import Guard
 from storage.migrating import is_current, migrate
 from storage.postgresql import (
@@ -27,20 +28,22 @@ from storage.postgresql import (
     is_unkeepable,
     translate,
 )
-from storage.postgresql_transactions import CommitUnknownError, Transactions, discard
+from storage.postgresql_transactions import CommitUnknownError, Transactions, begin, discard
 from storage.postgresql_url import Address, parse_url
+from storage.processes import new_process_id
 from storage.uninterrupted import LentConnection, run_to_the_end
 
 T = TypeVar("T")
 
 # Connections of one process: few, because the smallest plans of hosts have 20. One each for batches of reading and of
-# writing, and for asking what became of a commit.
+# writing, for saying that it is at work, and for asking what became of a commit.
 READERS = 3
 WRITERS = 2
-CONNECTIONS = READERS + WRITERS + 3
+CONNECTIONS = READERS + WRITERS + 4
 
 # How many times as long as for a lock one waits for a turn.
 _TURN_TIMEOUTS = 2
+_SHORTEST_TURN_SECONDS = 1.0
 
 _MIGRATING = Guard("migrations")
 _LOCK_MIGRATIONS = text("SELECT pg_advisory_xact_lock(:domain)")
@@ -55,7 +58,7 @@ class PostgresqlDatabase(Database):
 
     def __init__(self, address: Address, *, busy_timeout_seconds: float) -> None:
         super().__init__(address.label)
-        self._turn_seconds = _TURN_TIMEOUTS * busy_timeout_seconds
+        self._turn_seconds = max(_TURN_TIMEOUTS * busy_timeout_seconds, _SHORTEST_TURN_SECONDS)
         self._is_closing = False
         self._reading_turns = asyncio.Semaphore(READERS)
         self._writing_turns = asyncio.Semaphore(WRITERS)
@@ -68,6 +71,9 @@ class PostgresqlDatabase(Database):
         self._looks = Batches(self._look_together, turn=lambda: self._turn(self._looking_turn))
         self._changes = Batches(self._change_together, turn=lambda: self._turn(self._changing_turn))
         self._tasks: set[asyncio.Task[None]] = set()
+        self._process_id = new_process_id()
+        self._joining = asyncio.Lock()
+        self._beating: asyncio.Task[None] | None = None
 
     @classmethod
     async def open_url(cls, url: str, *, is_service: bool, busy_timeout_seconds: float) -> Self:
@@ -75,17 +81,35 @@ class PostgresqlDatabase(Database):
         database = cls(parse_url(url), busy_timeout_seconds=busy_timeout_seconds)
         try:
             await database._migrate()
+            if is_service:
+                await database.join()
         except BaseException:
             await database.close()
             raise
         database._has_operator = is_service
         return database
 
+    @property
+    def is_shared(self) -> bool:
+        """See `Database.is_shared`."""
+        return True
+
+    async def join(self) -> str:
+        """See `Database.join`."""
+        if self._beating is None:
+            async with self._joining:
+                if self._beating is None:
+                    self._check_open()
+                    with self._noted():
+                        await run_to_the_end(self._explained(self._beat()))
+                    self._beating = asyncio.create_task(self._go_on_beating())
+        return self._process_id
+
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[LentConnection]:
         """See `Database.reading`. The block sees one moment."""
         async with self._turn(self._reading_turns):
-            connection = await run_to_the_end(self._explained(self._transactions.begin_reading()))
+            connection = self._transactions.reader()
             async with self._lent(connection) as lent:
                 yield lent
             await run_to_the_end(discard(connection))
@@ -95,11 +119,11 @@ class PostgresqlDatabase(Database):
         """See `Database.writing`."""
         with self._noted():
             async with self._turn(self._writing_turns):
-                connection = await run_to_the_end(self._explained(self._transactions.begin_writing(guard)))
-                async with self._lent(connection) as lent:
+                connection = self._transactions.writer()
+                async with self._lent(connection, guard) as lent:
                     yield lent
                 try:
-                    await run_to_the_end(self._explained(self._transactions.commit(connection)))
+                    await run_to_the_end(self._explained(self._transactions.commit(connection, None)))
                 except CommitUnknownError as error:
                     unknown = error
                 else:
@@ -132,9 +156,16 @@ class PostgresqlDatabase(Database):
     async def close(self) -> None:
         """See `Database.close`. Whoever asks what became of a commit is not waited for."""
         self._is_closing = self._transactions.is_closing = True
+        # Whoever is refused from now on is refused for that.
+        self._has_operator = False
         await run_to_the_end(self._close_when_idle())
 
     async def _close_when_idle(self) -> None:
+        if self._beating is not None:
+            self._beating.cancel()
+            await asyncio.gather(self._beating, return_exceptions=True)
+            with contextlib.suppress(*DRIVER_ERRORS, CommitUnknownError):
+                await self._transactions.write(lambda connection: processes.leave(connection, self._process_id))
         async with contextlib.AsyncExitStack() as turns:
             for semaphore, count in (
                 (self._changing_turn, 1),
@@ -178,6 +209,19 @@ class PostgresqlDatabase(Database):
             await connection.execute(text(f"VACUUM (SKIP_LOCKED) {_WORDS}"))
         finally:
             await discard(connection)
+
+    # Being there
+
+    async def _beat(self) -> None:
+        with contextlib.suppress(CommitUnknownError):
+            await self._transactions.write(lambda connection: processes.beat(connection, self._process_id))
+
+    async def _go_on_beating(self) -> None:
+        """Say that this process is at work. Whether that can be written is known from it, too, when nobody writes."""
+        while True:
+            await asyncio.sleep(processes.BEAT_SECONDS)
+            with contextlib.suppress(StorageError), self._noted():
+                await run_to_the_end(self._explained(self._beat()))
 
     # Batches
 
@@ -245,9 +289,10 @@ class PostgresqlDatabase(Database):
             turns.release()
 
     @asynccontextmanager
-    async def _lent(self, connection: AsyncConnection) -> AsyncGenerator[LentConnection]:
-        """Lend a connection for a block; after an error it is given back, and what was done on it undone."""
+    async def _lent(self, connection: AsyncConnection, guard: Guard | None = None) -> AsyncGenerator[LentConnection]:
+        """Begin a transaction for a block; after an error the connection is given back, and what was done undone."""
         try:
+            await run_to_the_end(begin(connection, guard))
             yield LentConnection(connection)
         except BaseException as error:
             await run_to_the_end(discard(connection, error))
@@ -266,7 +311,13 @@ class PostgresqlDatabase(Database):
         if is_unkeepable(error):
             # As SQLite's driver says it.
             return ValueError("a number beyond 64 bits, or a text with surrogates, cannot be kept")
-        return translate(error, self.label) if isinstance(error, DRIVER_ERRORS) else error
+        if not isinstance(error, DRIVER_ERRORS):
+            return error
+        translated = translate(error, self.label)
+        if isinstance(translated, DatabaseLostError):
+            # Whoever only reads has seen it, too.
+            self._note_trouble(translated)
+        return translated
 
     def _check_open(self) -> None:
         if self._is_closing:

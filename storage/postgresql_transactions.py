@@ -75,27 +75,27 @@ class Transactions:
 
         return await _again(attempt)
 
-    async def begin_reading(self) -> AsyncConnection:
-        """Return a connection inside a transaction that only reads."""
-        connection = self._reader.connect()
-        await self._start(connection)
-        return connection
+    def reader(self) -> AsyncConnection:
+        """Return a connection whose transactions only read, not begun."""
+        return self._reader.connect()
 
-    async def begin_writing(self, guard: Guard | None = None) -> AsyncConnection:
-        """Return a connection inside a transaction that holds the guard."""
-        connection = self._engine.connect()
-        await self._start(connection)
-        if guard is not None:
-            try:
-                await _take_guard(connection, guard)
-            except BaseException as error:
-                await discard(connection, error)
-                raise
-        return connection
+    def writer(self) -> AsyncConnection:
+        """Return a connection whose transactions may write, not begun."""
+        return self._engine.connect()
 
-    async def commit(self, connection: AsyncConnection) -> None:
-        """Commit, and give the connection back. Raises `CommitUnknownError`."""
-        await self._commit(connection, None)
+    async def commit(self, connection: AsyncConnection, value: T) -> T:
+        """Commit, give the connection back and return the value. Raises `CommitUnknownError` with it."""
+        number = None
+        try:
+            number = await connection.scalar(_NUMBER)
+            await connection.commit()
+        except BaseException as error:
+            await discard(connection, error)
+            if number is not None and is_lost(error):
+                raise CommitUnknownError(number, value) from None
+            raise
+        await discard(connection)
+        return value
 
     async def find_out(self, unknown: CommitUnknownError[T]) -> T:
         """Return what a transaction returned, once it is known to be committed; raises `StorageError` if it is not.
@@ -116,46 +116,36 @@ class Transactions:
         raise StorageError(f"database {self._label} is closed")
 
     async def _read_once(self, work: Callable[[Connection], T]) -> T:
-        connection = self._reader.connect()
-        await self._start(connection)
-        try:
-            value = await connection.run_sync(work)
-        except BaseException as error:
-            await discard(connection, error)
-            raise
+        connection = self.reader()
+        value = await _run(connection, work)
         await discard(connection)
         return value
 
     async def _write_once(self, work: Callable[[Connection], T]) -> T:
-        connection = self._engine.connect()
-        await self._start(connection)
-        try:
-            value = await connection.run_sync(work)
-        except BaseException as error:
-            await discard(connection, error)
-            raise
-        await self._commit(connection, value)
-        return value
+        connection = self.writer()
+        value = await _run(connection, work)
+        return await self.commit(connection, value)
 
-    async def _start(self, connection: AsyncConnection) -> None:
-        try:
-            await connection.start()
-            await connection.begin()
-        except BaseException as error:
-            await discard(connection, error)
-            raise
 
-    async def _commit(self, connection: AsyncConnection, value: T) -> None:
-        number = None
-        try:
-            number = await connection.scalar(_NUMBER)
-            await connection.commit()
-        except BaseException as error:
-            await discard(connection, error)
-            if number is not None and is_lost(error):
-                raise CommitUnknownError(number, value) from None
-            raise
-        await discard(connection)
+async def begin(connection: AsyncConnection, guard: Guard | None = None) -> None:
+    """Begin a transaction, and hold the guard in it."""
+    await connection.start()
+    await connection.begin()
+    if guard is None:
+        return
+    if guard.key is None:
+        await connection.execute(_GUARD_ALL, {"domain": guard.domain_id})
+    else:
+        await connection.execute(_GUARD_ONE, {"domain": guard.domain_id, "key": guard.key_id})
+
+
+async def _run(connection: AsyncConnection, work: Callable[[Connection], T]) -> T:
+    try:
+        await begin(connection)
+        return await connection.run_sync(work)
+    except BaseException as error:
+        await discard(connection, error)
+        raise
 
 
 async def _again(attempt: Callable[[], Awaitable[T]]) -> T:
@@ -167,13 +157,6 @@ async def _again(attempt: Callable[[], Awaitable[T]]) -> T:
                 raise
             await asyncio.sleep(_PAUSE_SECONDS * number)
     return await attempt()
-
-
-async def _take_guard(connection: AsyncConnection, guard: Guard) -> None:
-    if guard.key is None:
-        await connection.execute(_GUARD_ALL, {"domain": guard.domain_id})
-    else:
-        await connection.execute(_GUARD_ONE, {"domain": guard.domain_id, "key": guard.key_id})
 
 
 async def discard(connection: AsyncConnection, error: BaseException | None = None) -> None:

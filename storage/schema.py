@@ -1,6 +1,7 @@
 """The tables, as this version of Parley reads and writes them.
 
-`migrations/` brings a database to this shape; a test compares the two.
+`migrations/` brings a database to this shape; a test compares the two. Tables of the bot's processes among themselves
+stand in `bot_schema.py`.
 """
 
 from datetime import UTC, datetime
@@ -34,8 +35,6 @@ MAX_CHAT_ID_LENGTH = 64
 MAX_WEBHOOK_ID_LENGTH = 64
 MAX_LEASE_LENGTH = 32
 MAX_COMPUTED_NAME_LENGTH = 32
-MAX_CLAIM_NAME_LENGTH = 64
-MAX_QUESTION_ID_LENGTH = 32
 MAX_PROCESS_ID_LENGTH = 32
 
 
@@ -118,6 +117,30 @@ daily_usage = Table(
     Column("prompt_tokens", BigInteger, nullable=False),
     Column("completion_tokens", BigInteger, nullable=False),
     CheckConstraint("open_calls >= 0 AND calls >= open_calls", name="open_calls_are_calls"),
+)
+
+# Who charges calls on a database that several processes share, when each was heard of last by the database's clock, and
+# how many of the calls it charged are open. A database of one service has no rows here.
+processes = Table(
+    "processes",
+    metadata,
+    Column("id", String(MAX_PROCESS_ID_LENGTH), primary_key=True),
+    Column("seen_at", UtcDateTime, nullable=False),
+)
+
+process_calls = Table(
+    "process_calls",
+    metadata,
+    Column(
+        "process_id",
+        String(MAX_PROCESS_ID_LENGTH),
+        ForeignKey("processes.id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("tenant_id", String(MAX_TENANT_ID_LENGTH), primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("open_calls", BigInteger, nullable=False),
+    CheckConstraint("open_calls >= 0", name="open_calls_are_counted"),
 )
 
 conversations = Table(
@@ -279,51 +302,4 @@ signing_keys = Table(
     metadata,
     Column("name", String(MAX_NOTE_KEY_LENGTH), primary_key=True),
     Column("key", LargeBinary(32), nullable=False),
-)
-
-# What one process does for all, until a moment. `holder` is empty where nobody may claim a name again before that.
-claims = Table(
-    "claims",
-    metadata,
-    Column("name", String(MAX_CLAIM_NAME_LENGTH), primary_key=True),
-    Column("holder", String(MAX_PROCESS_ID_LENGTH), nullable=False),
-    Column("claimed_until", UtcDateTime, nullable=False),
-)
-
-# `deed` is the text of a JSON object: what a yes does.
-open_questions = Table(
-    "open_questions",
-    metadata,
-    Column("id", String(MAX_QUESTION_ID_LENGTH), primary_key=True),
-    Column("asked_id", BigInteger, nullable=False),
-    Column("deed", Text, nullable=False),
-    Column("open_until", UtcDateTime, nullable=False),
-)
-
-# `is_stopped` is empty until the process that writes the reply has answered.
-stop_requests = Table(
-    "stop_requests",
-    metadata,
-    Column("discord_message_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("presser_id", BigInteger, nullable=False),
-    Column("may_manage", Boolean, nullable=False),
-    Column("is_stopped", Boolean),
-    Column("asked_at", UtcDateTime, nullable=False),
-)
-
-# Who had everything forgotten lately, so that no process keeps a turn that was begun before.
-forgotten_people = Table(
-    "forgotten_people",
-    metadata,
-    Column("author_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("forgotten_at", UtcDateTime, nullable=False),
-)
-
-# `open_calls` is the text of a JSON array of tenant, day and number: what the process would leave open if it died now.
-service_processes = Table(
-    "service_processes",
-    metadata,
-    Column("id", String(MAX_PROCESS_ID_LENGTH), primary_key=True),
-    Column("open_calls", Text, nullable=False),
-    Column("seen_at", UtcDateTime, nullable=False),
 )

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 from sqlalchemy import delete, select, update
 
+from storage.bot_schema import stop_requests
 from storage.clock import Clock
 from storage.database import Database
-from storage.schema import stop_requests
 from storage.upserts import insert_or_update
 
 KEPT = timedelta(minutes=1)

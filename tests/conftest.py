@@ -10,12 +10,18 @@ from generation.engine import Engine
 from generation.launch import LlamaCppConfig
 from generation.llama_cpp import LlamaCppEngine
 from parley.demo_model import DEMO_NAME, demo_path
+from tests.new_database import BACKENDS
 from tests.postgresql_server import stop_if_running
 
 SLOTS = 4
 
 # The development mode is for this process, which has it by now; what the tests start is as people start it.
 os.environ.pop("PYTHONDEVMODE", None)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the tests of the API run on another database than SQLite."""
+    parser.addoption("--database", choices=BACKENDS, default="sqlite", help="what the tests of the API run on")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

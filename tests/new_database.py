@@ -1,22 +1,77 @@
-"""A new database file, migrated once for the whole run and copied from then on: migrating takes longer than most tests.
+"""New databases for tests, migrated once for the whole run and copied from then on: migrating takes longer than a test.
 
-Does not own: whether the migrations are right (`tests/storage/test_migrations.py`), or opening (`Database.open`).
+Which kind stands with `use`, so that what runs on SQLite runs on PostgreSQL too. Does not own: whether the migrations
+are right (`tests/storage/test_migrations.py`), or opening (`Database.open`).
 """
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal, get_args
 
+import pytest
 from sqlalchemy import create_engine
 
 from storage.migrating import migrate
+from tests.postgresql_server import running_server
+
+Backend = Literal["sqlite", "postgresql"]
+BACKENDS: tuple[Backend, ...] = get_args(Backend)
+
+_used: list[Backend] = ["sqlite"]
+_names: dict[Path, str] = {}
+"""The PostgreSQL databases that stand for files."""
+
+
+def run_on_backends(metafunc: pytest.Metafunc, *, wanted: tuple[Backend, ...]) -> None:
+    """Run a test that has `backend` on each kind that is wanted and that it is not marked against."""
+    if "backend" not in metafunc.fixturenames:
+        return
+    marked = [kind for kind in BACKENDS if metafunc.definition.get_closest_marker(kind)]
+    metafunc.parametrize("backend", marked or wanted, scope="function")
+
+
+@contextmanager
+def use(backend: Backend) -> Iterator[None]:
+    """Make new databases of this kind within the block; those on PostgreSQL go with it."""
+    _used.append(backend)
+    before = set(_names)
+    try:
+        yield
+    finally:
+        _used.pop()
+        for path in set(_names) - before:
+            running_server().drop(_names.pop(path))
 
 
 def url_of_new(path: Path) -> str:
-    """Put a new database at a path where there is none; returns its URL."""
+    """Put a new database at a path where there is none; returns its URL. On PostgreSQL the path is only its name."""
+    if _used[-1] == "postgresql":
+        if path not in _names:
+            _names[path] = running_server().create()
+        return running_server().url(_names[path])
     if not path.exists():
         path.write_bytes(_migrated())
     return f"sqlite:///{path}"
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Let nobody write to the database at a path, as another process would; reading goes on."""
+    if path in _names:
+        with running_server().hold_writes(_names[path]):
+            yield
+        return
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
 
 
 @cache

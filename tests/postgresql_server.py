@@ -35,6 +35,7 @@ full_page_writes = off
 autovacuum = off
 max_connections = 400
 shared_buffers = 32MB
+deadlock_timeout = 50ms
 """
 
 
@@ -90,16 +91,52 @@ class TestServer:
 
         self._await(run())
 
+    def demand_password(self, user: str, password: str) -> None:
+        """Make a user, unless there is one, that has to give a password."""
+        rule = f"local all {user} scram-sha-256"
+        access = self._server.pgdata / "pg_hba.conf"
+        with locked(access.with_name("access.lock")):
+            rules = access.read_text()
+            if rule not in rules:
+                access.write_text(f"{rule}\n{rules}")
+                self.execute(f"CREATE USER {user} PASSWORD '{password}'")
+                self.execute("SELECT pg_reload_conf()")
+
+    @contextmanager
+    def hold_writes(self, name: str) -> Iterator[None]:
+        """Let nobody write to a database for the block; reading goes on."""
+
+        async def hold() -> "asyncpg.Connection[asyncpg.Record]":
+            connection = await asyncpg.connect(self.url(name))
+            tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+            await connection.execute("BEGIN")
+            await connection.execute(f"LOCK TABLE {', '.join(row['tablename'] for row in tables)} IN EXCLUSIVE MODE")
+            return connection
+
+        connection = self._await(hold())
+        try:
+            yield
+        finally:
+            self._await(connection.close())
+
     @contextmanager
     def new_database(self, *, template: str = TEMPLATE) -> Iterator[str]:
         """Make a database for the block; yields its name."""
-        name = f"test_{os.getpid()}_{next(self._numbers)}"
-        # Copying files is the fastest where the disk is not waited for.
-        self.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+        name = self.create(template)
         try:
             yield name
         finally:
-            self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+            self.drop(name)
+
+    def create(self, template: str = TEMPLATE) -> str:
+        """Make a database; returns its name."""
+        name = f"test_{os.getpid()}_{next(self._numbers)}"
+        # Copying files is the fastest where the disk is not waited for.
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+        return name
+
+    def drop(self, name: str) -> None:
+        self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
     def close(self) -> None:
         self._await(self._connection.close())

@@ -1,6 +1,6 @@
 """The services for the tests of this folder; all of them run on the session's event loop, where the engines live."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from generation.llama_cpp import LlamaCppEngine
 from generation.served_engine import ServedEngine
 from tests.api.failing import Stage, open_stage
 from tests.generation.tiny_model import TinyModel, write_tiny_model
+from tests.new_database import BACKENDS, Backend, run_on_backends, use
 from tests.service import Service, running_service
 
 TOOLS_TEMPLATE = (
@@ -26,6 +27,39 @@ TOOLS_TEMPLATE = (
     "{% endfor %}{{ '<|end|>' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
+
+
+# What keeps books, tokens, chats and webhooks, or loses its database: on both kinds, always. The rest sees no database.
+ON_BOTH = {
+    "test_allowance",
+    "test_auth",
+    "test_draining",
+    "test_kept_conversations",
+    "test_modelslab_webhooks",
+    "test_several_services",
+    "test_transcripts",
+    "test_trouble",
+    "test_deliverer",
+}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test on the database that `--database` names, and those of `ON_BOTH` on either."""
+    chosen = metafunc.config.getoption("database")
+    is_on_both = metafunc.module.__name__.rpartition(".")[2] in ON_BOTH and chosen == "sqlite"
+    run_on_backends(metafunc, wanted=BACKENDS if is_on_both else (chosen,))
+
+
+@pytest.fixture(autouse=True)
+def _database(backend: Backend) -> Iterator[None]:
+    with use(backend):
+        yield
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _database_of_what_is_shared(request: pytest.FixtureRequest) -> Iterator[None]:
+    with use(request.config.getoption("database")):
+        yield
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-import sqlite3
 from pathlib import Path
 
 import pytest
 
 from api import keys
 from generation.engine import Engine
+from tests.new_database import locked
 from tests.service import Service, running_service
 from tests.waiting import eventually
 
@@ -97,11 +97,8 @@ async def test_a_call_is_given_back_once_the_database_is_free_again(demo_engine:
         allowance = service.app[keys.ALLOWANCE]
         asking = asyncio.create_task(service.post("/ai/chat", {**ENDLESS, "stream": False, "num_ctx": 1024}))
         await eventually(lambda: any(call.completion_tokens for call in allowance.open), within_seconds=20)
-        other = sqlite3.connect(tmp_path / "parley.db", isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")
-        status, error, _ = await asking
-        other.execute("ROLLBACK")
-        other.close()
+        with locked(tmp_path / "parley.db"):
+            status, error, _ = await asking
         assert (status, error["error"]) == (503, "Busy")
         await allowance.drain()
         assert await service.calls_used() == 0

@@ -1,9 +1,6 @@
 """A database that takes no writes, and a clock that jumps: what callers and watchers get, and that nothing is lost."""
 
 import asyncio
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +12,7 @@ from storage.errors import DatabaseBusyError
 from tests.api.scripted_engine import ScriptedEngine
 from tests.api.test_allowance import FixedClock
 from tests.doubles.webhook_receiver import receiving
+from tests.new_database import locked
 from tests.service import Service, running_service
 from tests.waiting import eventually
 
@@ -24,24 +22,12 @@ HELLO = {"messages": [{"role": "user", "content": "Hello!"}], "num_predict": 1}
 LONG = {**HELLO, "num_predict": -2, "num_ctx": 1024, "temperature": 2}
 
 
-@contextmanager
-def locked(service_folder: Path) -> Iterator[None]:
-    """Hold the database's write lock, as another process would."""
-    other = sqlite3.connect(service_folder / "parley.db", isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    finally:
-        other.execute("ROLLBACK")
-        other.close()
-
-
 # Locked
 
 
 async def test_a_short_lock_is_waited_out(demo_engine: Engine, tmp_path: Path) -> None:
     async with running_service(demo_engine, tmp_path) as service:
-        with locked(tmp_path):
+        with locked(tmp_path / "parley.db"):
             asking = asyncio.create_task(service.post("/ai/chat", HELLO))
             # A second: nothing tells from outside that the write waits.
             _, waiting = await asyncio.wait([asking], timeout=1.0)
@@ -54,7 +40,7 @@ async def test_a_short_lock_is_waited_out(demo_engine: Engine, tmp_path: Path) -
 async def test_a_long_lock_is_a_503_that_costs_nothing_and_reads_go_on(demo_engine: Engine, tmp_path: Path) -> None:
     async with running_service(demo_engine, tmp_path, busy_timeout_seconds=0.2) as service:
         assert (await service.post("/ai/chat", HELLO))[0] == 200
-        with locked(tmp_path):
+        with locked(tmp_path / "parley.db"):
             answers = await asyncio.gather(*(service.post("/ai/chat", HELLO) for _ in range(8)))
             for status, error, response in answers:
                 assert (status, error["error"]) == (503, "Busy")
@@ -79,7 +65,7 @@ async def test_a_call_is_closed_however_long_the_lock_lasts(
         calls = service.app[keys.ALLOWANCE]
         asking = asyncio.create_task(service.post("/ai/chat", LONG))
         await eventually(lambda: any(call.completion_tokens for call in calls.open), within_seconds=20)
-        with locked(tmp_path):
+        with locked(tmp_path / "parley.db"):
             assert (await asking)[0] == 503
             await eventually(lambda: caplog.text.count("could not be closed yet") > 6, within_seconds=20)
         await eventually(lambda: not calls._closing, within_seconds=20)
@@ -87,12 +73,13 @@ async def test_a_call_is_closed_however_long_the_lock_lasts(
         assert await service.ledger.reclaim_open_calls() == 0
 
 
+@pytest.mark.sqlite
 async def test_a_stop_does_not_wait_for_a_lock_that_lasts(demo_engine: Engine, tmp_path: Path) -> None:
     async with running_service(demo_engine, tmp_path, busy_timeout_seconds=0.02) as service:
         calls = service.app[keys.ALLOWANCE]
         asking = asyncio.create_task(service.post("/ai/chat", LONG))
         await eventually(lambda: any(call.completion_tokens for call in calls.open), within_seconds=20)
-        with locked(tmp_path):
+        with locked(tmp_path / "parley.db"):
             assert (await asking)[0] == 503
             async with asyncio.timeout(10):
                 await calls.drain()

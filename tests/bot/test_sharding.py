@@ -12,10 +12,10 @@ from bot.distant_stops import DistantStops
 from bot.running import RunningReplies
 from bot.sharding import IdentifyTurns, share_of
 from bot.texts import privacy, replies
+from storage.bot_schema import claims
 from storage.claims import Claims
 from storage.clock import SystemClock
 from storage.database import Database
-from storage.schema import claims
 from tests.bot.conftest import RunningBot, StartBot
 from tests.bot.replying import has_buttons, said
 from tests.bot.scripted_api import ScriptedApi, Stream

@@ -5,25 +5,19 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
 
 import pytest
 
 from storage.database import Database
 from storage.days import DayZone
 from storage.ledger import Ledger
+from tests.new_database import BACKENDS, Backend, run_on_backends
 from tests.postgresql_server import running_server
-
-Backend = Literal["sqlite", "postgresql"]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run what uses a database on each kind it is meant for."""
-    if "backend" in metafunc.fixturenames:
-        only = [kind for kind in ("sqlite", "postgresql") if metafunc.definition.get_closest_marker(kind)]
-        if "path" in metafunc.fixturenames:
-            only = ["sqlite"]
-        metafunc.parametrize("backend", only or ["sqlite", "postgresql"])
+    """Run what uses a database on each kind; what looks at a file, on SQLite."""
+    run_on_backends(metafunc, wanted=("sqlite",) if "path" in metafunc.fixturenames else BACKENDS)
 
 
 class ManualClock:
@@ -60,6 +54,17 @@ def url(backend: Backend, request: pytest.FixtureRequest) -> Iterator[str]:
         return
     server = running_server()
     with server.new_database() as name:
+        yield server.url(name)
+
+
+@pytest.fixture
+def blank_url(backend: Backend, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The same for a database without any tables."""
+    if backend == "sqlite":
+        yield f"sqlite:///{request.getfixturevalue('path')}"
+        return
+    server = running_server()
+    with server.new_database(template="template1") as name:
         yield server.url(name)
 
 

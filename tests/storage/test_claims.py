@@ -54,6 +54,13 @@ async def test_a_holder_claims_again_and_others_neither_take_nor_release_what_it
     assert await claims.list_held("") == ["lease_1"]
 
 
+async def test_somebody_whose_clock_is_late_takes_nothing_from_others(database: Database, clock: ManualClock) -> None:
+    claims = Claims(database, clock=clock)
+    assert await claims.claim("name", seconds=5.0) == 0.0
+    clock.advance(timedelta(seconds=-30))
+    assert await claims.claim("name", seconds=5.0) == 35.0
+
+
 async def test_a_claim_from_before_the_clock_was_set_back_holds_nobody_up(
     database: Database, clock: ManualClock
 ) -> None:

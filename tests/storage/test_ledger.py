@@ -101,6 +101,7 @@ async def test_a_day_whose_only_call_was_given_back_is_not_reported(ledger: Ledg
     assert await ledger.usage(TENANT) == TenantUsage()
 
 
+@pytest.mark.sqlite
 async def test_reclaiming_gives_back_exactly_the_open_calls_of_all_days_and_tenants(
     ledger: Ledger, clock: ManualClock
 ) -> None:
@@ -116,6 +117,7 @@ async def test_reclaiming_gives_back_exactly_the_open_calls_of_all_days_and_tena
     assert await ledger.reclaim_open_calls() == 0
 
 
+@pytest.mark.sqlite
 async def test_closing_a_reclaimed_call_takes_nothing_twice(ledger: Ledger) -> None:
     done = await ledger.charge(TENANT, limit=9)
     await ledger.keep(done)

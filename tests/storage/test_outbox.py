@@ -90,6 +90,7 @@ async def test_what_a_dead_process_held_is_free_after_its_lease_and_lost_to_it(
     assert await outbox.settle_delivered(alive)
 
 
+@pytest.mark.sqlite
 async def test_the_only_service_takes_over_at_once_what_its_forerunner_held(outbox: Outbox) -> None:
     await ready(outbox)
     sending, making = await outbox.claim(), await accept(outbox)

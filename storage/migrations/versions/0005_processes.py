@@ -1,7 +1,9 @@
-"""What several processes of one Parley tell each other."""
+"""Which processes charge calls on a database that several use, and which of their calls are open."""
 
 import sqlalchemy as sa
 from alembic import op
+
+from storage.schema import UtcDateTime
 
 revision = "0005"
 down_revision = "0004"
@@ -11,34 +13,15 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
-        "claims",
-        sa.Column("name", sa.String(64), primary_key=True),
-        sa.Column("holder", sa.String(32), nullable=False),
-        sa.Column("claimed_until", sa.DateTime(timezone=True), nullable=False),
-    )
-    op.create_table(
-        "open_questions",
+        "processes",
         sa.Column("id", sa.String(32), primary_key=True),
-        sa.Column("asked_id", sa.BigInteger, nullable=False),
-        sa.Column("deed", sa.Text, nullable=False),
-        sa.Column("open_until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("seen_at", UtcDateTime, nullable=False),
     )
     op.create_table(
-        "stop_requests",
-        sa.Column("discord_message_id", sa.BigInteger, primary_key=True, autoincrement=False),
-        sa.Column("presser_id", sa.BigInteger, nullable=False),
-        sa.Column("may_manage", sa.Boolean, nullable=False),
-        sa.Column("is_stopped", sa.Boolean),
-        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
-    )
-    op.create_table(
-        "forgotten_people",
-        sa.Column("author_id", sa.BigInteger, primary_key=True, autoincrement=False),
-        sa.Column("forgotten_at", sa.DateTime(timezone=True), nullable=False),
-    )
-    op.create_table(
-        "service_processes",
-        sa.Column("id", sa.String(32), primary_key=True),
-        sa.Column("open_calls", sa.Text, nullable=False),
-        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        "process_calls",
+        sa.Column("process_id", sa.String(32), sa.ForeignKey("processes.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("tenant_id", sa.String(64), primary_key=True),
+        sa.Column("day", sa.Date, primary_key=True),
+        sa.Column("open_calls", sa.BigInteger, nullable=False),
+        sa.CheckConstraint("open_calls >= 0", name="open_calls_are_counted"),
     )

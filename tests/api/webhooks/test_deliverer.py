@@ -19,6 +19,7 @@ from storage.database import Database
 from storage.outbox import Outbox, Webhook
 from tests.api.webhooks.conftest import MakeWebhook
 from tests.doubles.webhook_receiver import Receiver, receiving
+from tests.new_database import url_of_new
 from tests.storage.conftest import ManualClock
 
 QUICK = Backoff(first_seconds=0.05, longest_seconds=0.1)
@@ -26,7 +27,7 @@ QUICK = Backoff(first_seconds=0.05, longest_seconds=0.1)
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = await Database.open(f"sqlite:///{tmp_path}/parley.db")
+    database = await Database.open(url_of_new(tmp_path / "parley.db"))
     yield database
     await database.close()
 
@@ -97,7 +98,7 @@ async def test_gone_ends_it_at_once(database: Database) -> None:
 
 
 async def test_two_processes_send_each_webhook_once(database: Database, tmp_path: Path) -> None:
-    other = await Database.open(f"sqlite:///{tmp_path}/parley.db")
+    other = await Database.open(url_of_new(tmp_path / "parley.db"))
     clock = SystemClock()
     boxes = [Outbox(database, clock=clock), Outbox(other, clock=clock)]
     try:
