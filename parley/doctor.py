@@ -109,10 +109,11 @@ async def _check_discord(settings: Settings) -> str:
     if settings.discord_token is None:
         return "off; set DISCORD_TOKEN to turn it on"
     login = await check_login(bot_config(settings, url=settings.listening_url(), service_token=""))
-    return f"logs in as {login.name}\n       - {_describe_shards(settings, login.advice)}"
+    return f"logs in as {login.name}\n       - {describe_shards(settings, login.advice)}"
 
 
-def _describe_shards(settings: Settings, advice: GatewayAdvice) -> str:
+def describe_shards(settings: Settings, advice: GatewayAdvice) -> str:
+    """Say which shards a process is for, beside what Discord recommends."""
     ids, count = read_shard_ids(settings.shard_ids), settings.shard_count
     recommended = f"Discord recommends {advice.shards} and lets {advice.max_concurrency} identify every 5 s"
     if ids is None or count is None:

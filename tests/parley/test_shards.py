@@ -1,7 +1,12 @@
 """`SHARD_IDS` and `SHARD_COUNT` as they are written."""
 
+from pathlib import Path
+
 import pytest
 
+from bot.addresses import GatewayAdvice
+from parley.doctor import describe_shards
+from parley.settings import known_names, load_settings
 from parley.shards import read_shard_ids, require_fitting
 
 
@@ -28,6 +33,26 @@ def test_anything_else_is_refused(written: str) -> None:
 def test_a_shard_named_twice_is_refused() -> None:
     with pytest.raises(ValueError, match="twice"):
         read_shard_ids("0-3,3")
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ([], "this process is for all of 3 shards"),
+        (["SHARD_COUNT=8"], "this process is for all of 8 shards"),
+        (["SHARD_COUNT=8", "SHARD_IDS=0-3,7"], "this process is for 5 of 8 shards (0-3,7)"),
+    ],
+    ids=["none", "count", "ids"],
+)
+def test_the_doctor_says_which_a_process_is_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str], said: str
+) -> None:
+    for name in known_names():
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / ".env").write_text("\n".join(lines), "utf-8")
+    advice = GatewayAdvice(shards=3, max_concurrency=2)
+    told = describe_shards(load_settings(tmp_path / ".env"), advice)
+    assert told == f"{said}; Discord recommends 3 and lets 2 identify every 5 s"
 
 
 def test_ids_have_to_fit_the_count() -> None:
