@@ -69,7 +69,7 @@ def create_app(  # noqa: PLR0913 - the parts it is made of
         engine_wait_seconds=config.engine_wait_seconds,
         deadline_seconds=config.reply_deadline_seconds,
     )
-    app[keys.METRICS] = Metrics(engine=engine, queue=queue, allowance=allowance, slots=config.slots)
+    app[keys.METRICS] = Metrics(engine=engine, queue=queue, allowance=allowance, health=health, slots=config.slots)
     app[keys.PULSE] = Pulse(engine, app[keys.METRICS])
     app[keys.DRAINING] = Draining()
     app[keys.DOCUMENT] = build_document(ROUTES, DIALECTS, config.public_url, config.abilities)

@@ -14,6 +14,7 @@ from api.errors import Kind
 from api.queue import RequestQueue
 from api.timings import Timings
 from generation.engine import Engine, EngineState
+from storage.health import DatabaseHealth
 
 SECONDS_BUCKETS = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5)
@@ -26,7 +27,9 @@ REFUSALS = {Kind.CALLS_USED: "calls", Kind.BALANCE_SPENT: "llm_tokens", Kind.BUS
 class Metrics:
     """The metrics of one service, in a registry of its own."""
 
-    def __init__(self, *, engine: Engine, queue: RequestQueue, allowance: Allowance, slots: int) -> None:
+    def __init__(
+        self, *, engine: Engine, queue: RequestQueue, allowance: Allowance, health: DatabaseHealth, slots: int
+    ) -> None:
         registry = CollectorRegistry()
         self._registry = registry
         self._requests = Counter(
@@ -68,6 +71,9 @@ class Metrics:
         _gauge(registry, "parley_slots", "Requests that can hold a slot at the same time").set(slots)
         _gauge(registry, "parley_engine_ready", "1 when the model answers").set_function(
             lambda: engine.status.state is EngineState.READY
+        )
+        _gauge(registry, "parley_database_ready", "1 when the database took the last write").set_function(
+            lambda: health.took_writes
         )
         _gauge(registry, "parley_engine_restarts", "Restarts of the engine since the start").set_function(
             lambda: engine.status.restarts

@@ -38,11 +38,8 @@ logger = logging.getLogger(__name__)
 
 RETENTION_CHECK_SECONDS = 3600.0
 
-FIRST_TOKEN_SECONDS = 60.0
-"""For so long one of several services that start together makes the first API token, and the others make none."""
-
-RECLAIM_SECONDS = 10.0
-"""Between two looks for calls that another process on the same database left open when it was killed."""
+TEND_SECONDS = 10.0
+"""Between two looks for what other processes on the same database did or left."""
 
 ResultT = TypeVar("ResultT")
 
@@ -113,7 +110,7 @@ async def _serve(settings: Settings, stop: Stop, *, console: Console, with_bot: 
         beside = Beside()
         stack.push_async_callback(beside.end)
         if stores.database.is_shared:
-            beside.start(_reclaim_from_gone(stores))
+            beside.start(_tend_what_is_shared(stores, engine))
         if settings.retention_days is not None:
             beside.start(_retain(stores, engine, settings.retention_days))
         if with_bot and settings.discord_token is not None:
@@ -211,15 +208,19 @@ async def _stay_up_without_discord(config: BotConfig, stores: Stores) -> None:
         logger.error("Discord is off: %s", error)  # noqa: TRY400 - one line for the operator, no traceback
 
 
-async def _reclaim_from_gone(stores: Stores) -> None:
-    """Give back, for as long as this process runs, the calls that other processes have left open."""
+async def _tend_what_is_shared(stores: Stores, engine: Engine) -> None:
+    """Follow, for as long as this process runs, what other processes on the same database did or left.
+
+    Calls of one that was killed are given back. What was computed here of words that were deleted elsewhere goes.
+    """
     while True:
-        await asyncio.sleep(RECLAIM_SECONDS)
+        await asyncio.sleep(TEND_SECONDS)
         try:
             if reclaimed := await stores.ledger.reclaim_open_calls():
                 logger.warning("gave back %d calls that a process left open", reclaimed)
         except StorageError as error:
             logger.warning("calls left open could not be given back, trying again later: %s", error)
+        await engine.forget_gone()
 
 
 async def _retain(stores: Stores, engine: Engine, days: int) -> None:
@@ -250,10 +251,8 @@ async def _delete_untouched(stores: Stores, days: int, watch: JumpWatch) -> int:
 
 async def _first_token(stores: Stores, settings: Settings) -> str | None:
     """Make an API token on the very first start, so that the first call is one paste away."""
-    if await stores.tokens.count() or await stores.claims.claim("first token", seconds=FIRST_TOKEN_SECONDS):
-        return None
-    issued = await stores.tokens.create("first", daily_calls=settings.daily_calls, mature=settings.mature)
-    return issued.secret
+    issued = await stores.tokens.create_first("first", daily_calls=settings.daily_calls, mature=settings.mature)
+    return None if issued is None else issued.secret
 
 
 def _discord_state(settings: Settings, *, with_bot: bool) -> str:

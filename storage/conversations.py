@@ -283,10 +283,11 @@ class Conversations:
     async def erase_traces(self) -> bool:
         """Make what was deleted or replaced leave the database's files; says whether it has.
 
-        True: no byte of it stands in the file or its log. False: another process kept reading through every try (a few
-        seconds); the words cannot be read through the database any more, and leave the files when a later call, or the
-        close of the database, finds no reader. Writes the whole file anew (`Database.compact`), so worth calling only
-        when something was deleted. Raises `StorageError`.
+        On SQLite, True: no byte of it stands in the file or its log. False: another process kept reading through every
+        try (a few seconds); the words cannot be read through the database any more, and leave the files when a later
+        call, or the close of the database, finds no reader. Writes the whole file anew (`Database.compact`), so worth
+        calling only when something was deleted. On PostgreSQL, always True: no query finds it, and its room is free to
+        be used again; `PostgresqlDatabase.compact` says what that leaves. Raises `StorageError`.
         """
         await self._database.compact()
         for _ in range(_ERASE_TRIES - 1):

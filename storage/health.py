@@ -20,6 +20,11 @@ class DatabaseHealth:
         self._clock = clock
         self._is_trying = False
 
+    @property
+    def took_writes(self) -> bool:
+        """Say whether the last write was done, without trying another."""
+        return self._database.takes_writes
+
     async def takes_writes(self) -> bool:
         """Say whether writes are done; after one that was not, try another.
 

