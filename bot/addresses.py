@@ -4,6 +4,8 @@ discord.py 2.7 keeps both addresses as class attributes, so they hold for every 
 the only place that sets them.
 """
 
+from dataclasses import dataclass
+
 import discord
 import yarl
 from discord.gateway import DiscordWebSocket
@@ -15,11 +17,20 @@ def aim_rest(api_url: str) -> None:
     Route.BASE = api_url.rstrip("/")
 
 
-async def aim_gateway(client: discord.Client, gateway_url: str | None) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayAdvice:
+    """What Discord recommends: how many shards, and how many of them may identify together every five seconds."""
+
+    shards: int
+    max_concurrency: int
+
+
+async def aim_gateway(client: discord.Client, gateway_url: str | None) -> GatewayAdvice:
     """Connect gateways to `gateway_url`, or, when it is None, to where `GET /gateway/bot` says.
 
-    The client must be logged in. Raises `discord.GatewayNotFound` when nobody says.
+    Returns what else that says. The client must be logged in. Raises `discord.GatewayNotFound` when nobody says.
+    Source: https://discord.com/developers/docs/events/gateway#get-gateway-bot
     """
-    if gateway_url is None:
-        _, gateway_url, _ = await client.http.get_bot_gateway()
-    DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway_url)
+    shards, said_url, limits = await client.http.get_bot_gateway()
+    DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway_url or said_url)
+    return GatewayAdvice(shards=max(1, shards), max_concurrency=max(1, limits["max_concurrency"]))

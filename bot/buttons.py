@@ -35,6 +35,11 @@ def has_buttons(message: discord.Message) -> bool:
     return any((button.custom_id or "").startswith(PREFIX) for button in _buttons_of(message))
 
 
+def can_be_stopped(message: discord.Message) -> bool:
+    """Say whether a message carries Stop."""
+    return any(button.custom_id == STOP for button in _buttons_of(message))
+
+
 def _buttons_of(message: discord.Message) -> Iterator[discord.Button]:
     for row in message.components:
         if isinstance(row, discord.ActionRow):

@@ -3,6 +3,7 @@
 Owns: putting the parts together. Does not own: staying connected (`runner.py`), or any command.
 """
 
+import asyncio
 import logging
 import sys
 from typing import Any
@@ -19,6 +20,7 @@ from bot.cogs import buttons, changes, chat, developer, leaks, messages, persona
 from bot.config import BotConfig, BotStores
 from bot.confirming import Confirming
 from bot.dialogue import Dialogue
+from bot.distant_stops import DistantStops
 from bot.faults import log_fault
 from bot.forgetting import Forgetting
 from bot.lanes import Lanes
@@ -30,6 +32,7 @@ from bot.person_limits import PersonCalls
 from bot.profiles import Profiles
 from bot.retiring import Retiring
 from bot.screens import NO_MENTIONS
+from bot.sharding import IdentifyTurns, share_of
 from bot.sync import sync_if_changed
 from bot.translating import CommandTranslator
 from bot.tree import ParleyTree
@@ -51,11 +54,11 @@ def intents(*, message_content: bool = False) -> discord.Intents:
     return chosen
 
 
-class ParleyBot(commands.Bot):
-    """A client with Parley's commands. Use as an async context manager."""
+class ParleyBot(commands.AutoShardedBot):
+    """A client with Parley's commands, for all shards of the bot or some. Use as an async context manager."""
 
     def __init__(self, config: BotConfig, stores: BotStores) -> None:
-        self.pacer = Pacer()
+        self.pacer = Pacer(share=share_of(config.shard_ids, config.shard_count))
         super().__init__(
             command_prefix=commands.when_mentioned,
             help_command=None,
@@ -65,7 +68,13 @@ class ParleyBot(commands.Bot):
             # Nothing here looks at old messages; what people write is not kept in memory.
             max_messages=None,
             http_trace=self.pacer.trace_config(),
+            shard_count=config.shard_count,
+            # The turn to identify may be far away, and it comes.
+            shard_connect_timeout=None,
         )
+        if config.shard_ids is not None:
+            self.shard_ids = list(config.shard_ids)
+        self.identify_turns = IdentifyTurns(stores.claims, seconds_apart=config.identify_seconds)
         self.config = config
         self.stores = stores
         self.lanes = Lanes()
@@ -73,7 +82,7 @@ class ParleyBot(commands.Bot):
         self.gate = AgeGate(is_mature=config.mature, allows_dms=config.mature_dms)
         self._api = ApiClient(config.api_url, config.service_token)
         self._leaks = Leaks(self, stores.tokens, self.locales)
-        self._confirming = Confirming()
+        self._confirming = Confirming(stores.open_questions)
         self._person_calls = PersonCalls(
             stores.ledger, stores.person_limits, default_daily_calls=config.person_daily_calls
         )
@@ -96,14 +105,17 @@ class ParleyBot(commands.Bot):
             retiring=self._retiring,
             max_messages=config.reply_messages,
         )
+        self._distant_stops = DistantStops(stores.stop_requests, self.answering.running)
+        self._watching: asyncio.Task[None] | None = None
 
     async def setup_hook(self) -> None:
         """Add the commands and tell Discord about them if they changed; discord.py calls it after the login."""
         await self._api.open()
+        self._watching = asyncio.create_task(self._distant_stops.watch())
         await self.add_all()
         await self.tree.set_translator(CommandTranslator())
         assert self.application_id is not None, "the login tells it"
-        await sync_if_changed(self.tree, self.application_id, self.stores.notes)
+        await sync_if_changed(self.tree, self.application_id, self.stores.notes, self.stores.claims)
 
     async def add_all(self) -> None:
         """Add every command, form and listener."""
@@ -152,7 +164,7 @@ class ParleyBot(commands.Bot):
                 gate=self.gate,
             )
         )
-        await self.add_cog(buttons.Buttons(self.answering, self._dialogue, gate=self.gate))
+        await self.add_cog(buttons.Buttons(self.answering, self._dialogue, self._distant_stops, gate=self.gate))
 
     async def _add_privacy(self) -> None:
         """Add what shows, forgets and amends conversations."""
@@ -178,6 +190,14 @@ class ParleyBot(commands.Bot):
             )
         )
 
+    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
+        """Let a shard wait for its turn to identify; the only one of a bot waits as discord.py has it."""
+        if shard_id is None or self.shard_count == 1:
+            await super().before_identify_hook(shard_id, initial=initial)
+            return
+        assert self.application_id is not None, "the login tells it"
+        await self.identify_turns.turn(self.application_id, shard_id)
+
     async def on_interaction(self, interaction: discord.Interaction[Any], /) -> None:
         """Remember the person's locale for the messages they write."""
         self.locales.remember(interaction.user.id, interaction.locale)
@@ -194,6 +214,8 @@ class ParleyBot(commands.Bot):
     async def close(self) -> None:
         """Disconnect. Safe to call twice."""
         await self._retiring.close()
+        if self._watching is not None:
+            self._watching.cancel()
         await super().close()
         await self._api.close()
         await self._person_calls.drain()

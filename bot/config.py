@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass, field
 
+from bot.sharding import IDENTIFY_SECONDS
 from storage.channels import ChannelSettings
+from storage.claims import Claims
 from storage.conversations import Conversations
 from storage.ledger import Ledger
 from storage.notes import Notes
+from storage.open_questions import OpenQuestions
 from storage.person_limits import PersonLimits
 from storage.personas import Personas
+from storage.stop_requests import StopRequests
 from storage.tokens import TokenStore
 
 
@@ -23,6 +27,9 @@ class BotConfig:
     largest text file that joins a question; `message_content` asks for the privileged intent of that name;
     `max_body_bytes` is the largest request the service takes. `mature` says that the model is adult, `mature_dms` that
     it may answer in DMs all the same. `drain_seconds` is how long running replies may take when the bot stops.
+    `shard_count` is of all processes together, None for what Discord recommends; `shard_ids` are those of this process,
+    None for all; `identify_seconds` lie between two of them that identify. `leases_shards` says that
+    other processes may be for the same shards, and have to wait for each other.
     """
 
     token: str = field(repr=False)
@@ -43,6 +50,10 @@ class BotConfig:
     discord_gateway_url: str | None = None
     max_body_bytes: int = 1_048_576
     drain_seconds: float = 15.0
+    shard_count: int | None = None
+    shard_ids: tuple[int, ...] | None = None
+    identify_seconds: float = IDENTIFY_SECONDS
+    leases_shards: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,3 +67,6 @@ class BotStores:
     tokens: TokenStore
     ledger: Ledger
     notes: Notes
+    claims: Claims
+    open_questions: OpenQuestions
+    stop_requests: StopRequests

@@ -1,8 +1,9 @@
 """Forgetting a person: their words and the replies to them, out of the conversations and out of the database's files.
 
-Owns: that a reply which is being written meanwhile does not bring the words back, as long as one process answers the
-person; that the service removes what it keeps of words that are gone, whoever deleted them. Does not own: which
-messages go with a person's words (`storage/forgetting.py`), or who may ask for it (`cogs/privacy.py`).
+Owns: that a reply which this process writes meanwhile does not bring the words back (for those of other processes the
+database sees to that: `Conversations.marks`); that the service removes what it keeps of words that are gone, whoever
+deleted them. Does not own: which messages go with a person's words (`storage/forgetting.py`), or who may ask for it
+(`cogs/privacy.py`).
 """
 
 import logging

@@ -18,7 +18,8 @@ MIN_SECONDS_BETWEEN_EDITS = 1.0
 """Between two edits of one key, whatever Discord would allow: people read no faster."""
 
 MAX_EDITS_PER_SECOND = 25
-"""Over all keys, and less while the bot asks for other things: half of the 50 requests Discord allows it per second."""
+"""Over all keys, and less while the bot asks for other things: half of the 50 requests Discord allows it per second.
+They are the bot's, however many processes it runs in: each takes its share."""
 
 RESERVED = 1
 """How many requests of a bucket are left alone, for the last edit of a reply, which asks for no turn."""
@@ -84,10 +85,12 @@ class _Line:
 class Pacer:
     """Hands out turns to edit. One per Discord client, whose requests it must see: `http_trace=pacer.trace_config()`.
 
-    Until it has seen an answer it lets edits through at `MIN_SECONDS_BETWEEN_EDITS`.
+    Until it has seen an answer it lets edits through at `MIN_SECONDS_BETWEEN_EDITS`. `share` is this process's part of
+    what the bot may ask for, above 0 and at most 1.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, share: float = 1.0) -> None:
+        self._seconds_apart = 1 / (MAX_EDITS_PER_SECOND * share)
         # Routes share a limit when Discord gives them the same bucket; which they do is learnt from the answers.
         self._names: dict[str, str] = {}
         self._buckets: dict[tuple[str, str], _Bucket] = {}
@@ -144,7 +147,7 @@ class Pacer:
             bucket.remaining -= 1
         line.next_at = now + distance_seconds
         line.has_turn = True
-        self._everybody.next_at = now + 1 / MAX_EDITS_PER_SECOND
+        self._everybody.next_at = now + self._seconds_apart
 
     async def _asked(
         self, _session: aiohttp.ClientSession, _context: SimpleNamespace, params: aiohttp.TraceRequestStartParams
@@ -162,7 +165,7 @@ class Pacer:
             line.has_turn = False
             return
         now = _now()
-        busy_until = max(self._everybody.next_at, now) + 1 / MAX_EDITS_PER_SECOND
+        busy_until = max(self._everybody.next_at, now) + self._seconds_apart
         # What is asked for now says nothing about the second after the next.
         self._everybody.next_at = max(self._everybody.next_at, min(busy_until, now + 1))
 

@@ -7,16 +7,19 @@ bot does while connected (`client.py`).
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import aiohttp
 import discord
 
-from bot.addresses import aim_gateway, aim_rest
+from bot.addresses import GatewayAdvice, aim_gateway, aim_rest
 from bot.client import ParleyBot
 from bot.config import BotConfig, BotStores
 from bot.errors import DiscordLoginError
 from bot.faults import describe
+from bot.shard_leases import ShardLeases
 
 logger = logging.getLogger(__name__)
 
@@ -47,14 +50,23 @@ async def run_bot(config: BotConfig, stores: BotStores, *, on_login: Callable[[s
                 wait_seconds = FIRST_RETRY_SECONDS
                 if on_login is not None and bot.user is not None:
                     on_login(bot.user.name)
-                await _stay_connected(bot)
+                async with _leased(bot):
+                    await _stay_connected(bot)
         logger.warning("Discord cannot be reached; trying again in %.0f s", wait_seconds)
         await asyncio.sleep(wait_seconds)
         wait_seconds = min(2 * wait_seconds, LAST_RETRY_SECONDS)
 
 
-async def check_login(config: BotConfig) -> str:
-    """Log in and out again; returns the bot's name.
+@dataclass(frozen=True, slots=True)
+class Login:
+    """What a login tells: the bot's name, and what Discord recommends for its gateway connections."""
+
+    name: str
+    advice: GatewayAdvice
+
+
+async def check_login(config: BotConfig) -> Login:
+    """Log in and out again.
 
     Raises `DiscordLoginError`, also when Discord cannot be reached.
     """
@@ -62,12 +74,13 @@ async def check_login(config: BotConfig) -> str:
     async with discord.Client(intents=discord.Intents.none()) as client:
         try:
             await _explained(client.login(_checked_token(config.token)))
+            advice = await aim_gateway(client, config.discord_gateway_url)
         except _OUTAGES:
             raise DiscordLoginError(
                 "Discord cannot be reached: check the network, and DISCORD_API_URL if it is set"
             ) from None
         assert client.user is not None, "the login tells it"
-        return client.user.name
+        return Login(client.user.name, advice)
 
 
 def _prepare_library(config: BotConfig) -> None:
@@ -82,11 +95,39 @@ async def _is_logged_in(bot: ParleyBot) -> bool:
     """Log in; says False when Discord cannot be reached."""
     try:
         await _explained(bot.login(_checked_token(bot.config.token)))
-        await aim_gateway(bot, bot.config.discord_gateway_url)
+        advice = await aim_gateway(bot, bot.config.discord_gateway_url)
     except _OUTAGES as error:
         logger.info("the login did not come through: %s", describe(error))
         return False
+    bot.shard_count = bot.config.shard_count or advice.shards
+    bot.identify_turns.max_concurrency = advice.max_concurrency
     return True
+
+
+@asynccontextmanager
+async def _leased(bot: ParleyBot) -> AsyncIterator[None]:
+    """Have the bot's shards for this process alone during the block; should they be lost, the bot is closed."""
+    if not bot.config.leases_shards:
+        yield
+        return
+    assert bot.application_id is not None, "the login tells it"
+    assert bot.shard_count is not None, "the login tells it"
+    shard_ids = bot.shard_ids or range(bot.shard_count)
+    leases = ShardLeases(bot.stores.claims, bot.application_id, shard_ids=shard_ids, shard_count=bot.shard_count)
+    keeping: asyncio.Task[None] | None = None
+    try:
+        await leases.acquire()
+        keeping = asyncio.create_task(_close_when_lost(bot, leases))
+        yield
+    finally:
+        if keeping is not None:
+            keeping.cancel()
+        await leases.release()
+
+
+async def _close_when_lost(bot: ParleyBot, leases: ShardLeases) -> None:
+    await leases.keep()
+    await bot.close()
 
 
 async def _stay_connected(bot: ParleyBot) -> None:

@@ -55,6 +55,10 @@ class RunningReplies:
             self._running.discard(running)
             running.ended.set()
 
+    def message_ids(self) -> list[int]:
+        """Return the Discord messages in which replies are being written."""
+        return [message_id for each in self._running for message_id in each.message_ids()]
+
     def find(self, message_id: int) -> Running | None:
         """Return the reply that stands in a Discord message."""
         return next((each for each in self._running if message_id in each.message_ids()), None)

@@ -5,8 +5,9 @@ Owns: what each asks the model and what each keeps. Does not own: when, in which
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from api.contract import ChatMessage
 from bot.dialogue import Asker, Dialogue, Request, Venue
@@ -14,6 +15,7 @@ from bot.errors import ForgottenMeanwhileError, NoLongerAppliesError
 from bot.live import ShownPart
 from bot.speakers import spoken
 from storage.conversations import NewMessage
+from storage.errors import AuthorForgottenError
 from storage.posted import PostedReply
 
 
@@ -83,14 +85,17 @@ class NewTurn(Turn):
         self._question = Question(text="")
         self._before: list[tuple[NewMessage, int]] = []
         self._computed_name: str | None = None
+        self._marks: dict[int, datetime | None] = {}
 
     async def prepare(self) -> None:
         """Read the attachments and what a thread begins with."""
+        await self._note_marks([self.asker.user_id])
         self._question = await self._prepare()
 
     async def request(self) -> Request:
         """Ask the question after everything that was said before."""
         self._before = [(message, self._epoch_of(message)) for message in await self._find_before()]
+        await self._note_marks([message.author_id for message, _ in self._before if message.author_id is not None])
         said = [ChatMessage(role=message.role, content=message.content) for message, _ in self._before]
         request = await self.dialogue.request(
             self.venue, self.asker, [*said, ChatMessage(role="user", content=self._content())]
@@ -99,7 +104,7 @@ class NewTurn(Turn):
         return request
 
     async def keep(self, text: str, *, is_cut: bool) -> int:
-        """Add question and reply, unless the person had everything forgotten meanwhile."""
+        """Add question and reply, unless the person had everything forgotten meanwhile, here or in another process."""
         if self.dialogue.forgetting.epoch(self.asker.user_id) != self._epoch:
             raise ForgottenMeanwhileError
         question = NewMessage(
@@ -110,15 +115,19 @@ class NewTurn(Turn):
         )
         # Without the words of those who had everything forgotten meanwhile.
         before = [message for message, epoch in self._before if epoch == self._epoch_of(message)]
-        ids = await self.dialogue.conversations.append_turn(
-            self.venue.conversation_key,
-            question,
-            NewMessage(role="assistant", content=text),
-            is_cut=is_cut,
-            before=before,
-            # What was computed holds those words, too.
-            first_name=self._computed_name if len(before) == len(self._before) else None,
-        )
+        try:
+            ids = await self.dialogue.conversations.append_turn(
+                self.venue.conversation_key,
+                question,
+                NewMessage(role="assistant", content=text),
+                is_cut=is_cut,
+                before=before,
+                # What was computed holds those words, too.
+                first_name=self._computed_name if len(before) == len(self._before) else None,
+                marks=self._marks,
+            )
+        except AuthorForgottenError:
+            raise ForgottenMeanwhileError from None
         return ids.reply_id
 
     async def _find_before(self) -> list[NewMessage]:
@@ -126,6 +135,11 @@ class NewTurn(Turn):
         is_begun = start is None or await self.dialogue.conversations.count(self.venue.conversation_key)
         found = [None if is_begun else start, await self._question.find_quote()]
         return [message for message in found if message is not None]
+
+    async def _note_marks(self, author_ids: Collection[int]) -> None:
+        new = set(author_ids) - self._marks.keys()
+        if new:
+            self._marks |= await self.dialogue.conversations.marks(new)
 
     def _epoch_of(self, message: NewMessage) -> int:
         return 0 if message.author_id is None else self.dialogue.forgetting.epoch(message.author_id)

@@ -12,16 +12,20 @@ from rich.console import Console
 from api.abilities import describe, within_abilities
 from api.contract import ChatMessage, ChatRequest
 from api.native import to_sampling
-from bot.errors import DiscordLoginError
+from bot.addresses import GatewayAdvice
+from bot.errors import DiscordLoginError, RefusedError
 from bot.runner import check_login
 from generation.abilities import ABILITIES, Abilities
 from generation.engine import Engine, Message, Piece
 from generation.errors import GenerationError
 from generation.remote.address import read_addresses
 from parley.engine_choice import ChosenEngine, choose_engine
+from parley.failure import FailureError
 from parley.keeping import describe_keeping
 from parley.lifetime import bot_config
+from parley.service_check import ask_service
 from parley.settings import Settings, SettingsError, load_settings
+from parley.shards import read_shard_ids
 from parley.stores import open_stores
 from storage.errors import StorageError
 
@@ -60,13 +64,14 @@ async def check() -> AsyncIterator[Finding]:
     yield await _try("model", lambda: _check_model(settings))
     yield Finding("engine", is_good=True, advice=_describe_engine(settings))
     yield Finding("warmth", is_good=True, advice=describe_keeping(settings))
+    yield await _try("service", lambda: check_service(settings))
     yield await _try("Discord", lambda: _check_discord(settings))
 
 
 async def _try(part: str, step: Callable[[], Awaitable[str]]) -> Finding:
     try:
         return Finding(part, is_good=True, advice=await step())
-    except (SettingsError, StorageError, GenerationError, DiscordLoginError) as error:
+    except (SettingsError, StorageError, GenerationError, DiscordLoginError, FailureError) as error:
         return Finding(part, is_good=False, advice=str(error))
 
 
@@ -115,5 +120,33 @@ def _describe_engine(settings: Settings) -> str:
 async def _check_discord(settings: Settings) -> str:
     if settings.discord_token is None:
         return "off; set DISCORD_TOKEN to turn it on"
-    name = await check_login(bot_config(settings, url=settings.listening_url(), service_token=""))
-    return f"logs in as {name}"
+    login = await check_login(bot_config(settings, url=settings.listening_url(), service_token=""))
+    return f"logs in as {login.name}\n       - {describe_shards(settings, login.advice)}"
+
+
+def describe_shards(settings: Settings, advice: GatewayAdvice) -> str:
+    """Say which shards a process is for, beside what Discord recommends."""
+    ids, count = read_shard_ids(settings.shard_ids), settings.shard_count
+    recommended = f"Discord recommends {advice.shards} and lets {advice.max_concurrency} identify every 5 s"
+    if ids is None or count is None:
+        return f"this process is for all of {count or advice.shards} shards; {recommended}"
+    return f"this process is for {len(ids)} of {count} shards ({settings.shard_ids}); {recommended}"
+
+
+async def check_service(settings: Settings) -> str:
+    """Say where the bot's requests go; raises `FailureError` when they would not be answered."""
+    if settings.api_url is None:
+        return _describe_own_service(settings)
+    if settings.service_token is None:
+        raise FailureError("PARLEY_API_URL: needs PARLEY_SERVICE_TOKEN, the same secret as that service; set both")
+    try:
+        await ask_service(settings.api_url, settings.service_token.get_secret_value())
+    except RefusedError:
+        raise FailureError(f"PARLEY_API_URL: the service at {settings.api_url} does not answer; start it") from None
+    return f"{settings.api_url} answers and takes PARLEY_SERVICE_TOKEN"
+
+
+def _describe_own_service(settings: Settings) -> str:
+    if settings.service_token is None:
+        return "the bot's own; for `parley api` and `parley bot` apart set PARLEY_SERVICE_TOKEN"
+    return "the bot's own, or `parley api` with PARLEY_SERVICE_TOKEN; set PARLEY_API_URL for `parley bot`"

@@ -10,6 +10,7 @@ import secrets
 import signal
 from collections.abc import Coroutine, Iterable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -19,13 +20,15 @@ from bot.config import BotConfig, BotStores
 from bot.errors import DiscordLoginError
 from bot.runner import run_bot
 from generation.engine import Engine
+from parley.apart import run_apart
 from parley.collector import spare_what_stays
 from parley.engine_choice import choose_engine
 from parley.failure import FailureError
 from parley.http_service import DRAIN_SECONDS, HttpService
 from parley.keeping import prepare_keeping
-from parley.panel import DISCORD_STEPS, StartFacts, print_panel
+from parley.panel import DISCORD_STEPS, NOBODY_MAY_ACT, StartFacts, print_panel
 from parley.settings import Settings
+from parley.shards import read_shard_ids
 from parley.stores import Stores, open_stores
 from storage.clock import JumpWatch
 from storage.errors import StorageError
@@ -92,8 +95,6 @@ async def serve(settings: Settings, *, console: Console, with_bot: bool) -> None
 async def _serve(settings: Settings, stop: Stop, *, console: Console, with_bot: bool) -> None:
     if settings.api_url is not None and settings.service_token is None:
         raise FailureError("PARLEY_API_URL: needs PARLEY_SERVICE_TOKEN, the same secret as that service; set both")
-    if not with_bot and settings.service_token is None:
-        logger.warning("PARLEY_SERVICE_TOKEN is not set: no bot can use this service, API tokens can")
     chosen = await stop.or_result(choose_engine(settings))
     async with AsyncExitStack() as stack:
         stores = await stack.enter_async_context(open_stores(settings, sole_service=True))
@@ -146,9 +147,9 @@ async def serve_bot(settings: Settings, *, console: Console) -> None:
     stop.listen()
     async with open_stores(settings) as stores:
         config = bot_config(settings, url=settings.api_url or "", service_token=_service_token(settings))
-        console.print(f"The bot sends requests to {settings.api_url}. Stop with Ctrl-C.")
+        config = replace(config, leases_shards=True)
         with contextlib.suppress(StoppedError):
-            await stop.or_result(_run_bot(config, stores))
+            await stop.or_result(run_apart(config, _run_bot(config, stores), console))
 
 
 def bot_config(settings: Settings, *, url: str, service_token: str) -> BotConfig:
@@ -173,6 +174,8 @@ def bot_config(settings: Settings, *, url: str, service_token: str) -> BotConfig
         discord_gateway_url=settings.discord_gateway_url,
         max_body_bytes=settings.max_body,
         drain_seconds=DRAIN_SECONDS,
+        shard_count=settings.shard_count,
+        shard_ids=read_shard_ids(settings.shard_ids),
     )
 
 
@@ -189,6 +192,9 @@ async def _run_bot(config: BotConfig, stores: Stores) -> None:
         tokens=stores.tokens,
         ledger=stores.ledger,
         notes=stores.notes,
+        claims=stores.claims,
+        open_questions=stores.open_questions,
+        stop_requests=stores.stop_requests,
     )
     await run_bot(config, parts, on_login=lambda name: logger.info("Discord is on: logged in as %s", name))
 
@@ -250,7 +256,7 @@ async def _first_token(stores: Stores, settings: Settings) -> str | None:
 
 def _discord_state(settings: Settings, *, with_bot: bool) -> str:
     if not with_bot:
-        return "runs apart (parley bot)"
+        return "runs apart (parley bot)" if settings.service_token is not None else NOBODY_MAY_ACT
     return DISCORD_STEPS if settings.discord_token is None else "logging in; the log says when it is done"
 
 

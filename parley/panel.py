@@ -15,6 +15,11 @@ DISCORD_STEPS = (
     "put DISCORD_TOKEN=<token> in .env, start again"
 )
 
+NOBODY_MAY_ACT = (
+    "off: no bot can use this service, only API tokens can. To turn it on: make a secret (openssl rand -hex 32), put "
+    "PARLEY_SERVICE_TOKEN=<secret> in .env here and where `parley bot` runs, start both again"
+)
+
 PROGRAM = ".venv/bin/parley"
 """How a newcomer calls the command that `make run` installed."""
 

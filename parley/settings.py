@@ -21,6 +21,7 @@ from api.contract import MIN_CONTEXT_TOKENS
 from generation.remote.address import read_addresses
 from parley.logs import LogFormat
 from parley.lora import read_adapters
+from parley.shards import MAX_SHARDS, read_shard_ids, require_fitting
 from storage.errors import StorageError
 from storage.postgresql_url import is_postgresql, parse_url
 
@@ -58,6 +59,16 @@ class Settings(BaseSettings):
     )
     discord_gateway_url: str | None = _named(
         "DISCORD_GATEWAY_URL", None, "gateway, for a gateway proxy or a compatible server; default: asked from REST"
+    )
+    shard_count: int | None = _named(
+        "SHARD_COUNT",
+        None,
+        "shards of all bot processes together; default: what Discord recommends, all of them in one process",
+        ge=1,
+        le=MAX_SHARDS,
+    )
+    shard_ids: str | None = _named(
+        "SHARD_IDS", None, "the shards of this process, such as 0-3,7; needs SHARD_COUNT; default: all"
     )
     discord_client_secret: SecretStr | None = _named(
         "DISCORD_CLIENT_SECRET", None, "not yet; lets people log in to the web page with Discord"
@@ -221,6 +232,12 @@ class Settings(BaseSettings):
         read_adapters(value)
         return value
 
+    @field_validator("shard_ids")
+    @classmethod
+    def _shards_are_numbers(cls, value: str | None) -> str | None:
+        read_shard_ids(value)
+        return value
+
     @field_validator("database_url")
     @classmethod
     def _database_is_known(cls, value: str) -> str:
@@ -243,6 +260,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _agree(self) -> Self:
         """Refuse what contradicts itself, and what this version cannot do yet rather than ignore it."""
+        require_fitting(read_shard_ids(self.shard_ids), self.shard_count)
         if self.engine == "remote" and self.engine_url is None:
             raise ValueError(
                 "PARLEY_ENGINE_URL: needed for PARLEY_ENGINE=remote; write it like http://127.0.0.1:8000/v1"

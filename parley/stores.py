@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from parley.settings import Settings
 from storage.channels import ChannelSettings
 from storage.chats import Chats
+from storage.claims import Claims
 from storage.clock import Clock, SystemClock
 from storage.computed import ComputedNames
 from storage.conversations import Conversations
@@ -15,10 +16,12 @@ from storage.days import DayZone
 from storage.health import DatabaseHealth
 from storage.ledger import Ledger
 from storage.notes import Notes
+from storage.open_questions import OpenQuestions
 from storage.outbox import Outbox
 from storage.person_limits import PersonLimits
 from storage.personas import Personas
 from storage.signing_keys import SigningKeys
+from storage.stop_requests import StopRequests
 from storage.tokens import TokenStore
 
 
@@ -36,6 +39,9 @@ class Stores:
     personas: Personas
     person_limits: PersonLimits
     notes: Notes
+    claims: Claims
+    open_questions: OpenQuestions
+    stop_requests: StopRequests
     chats: Chats
     outbox: Outbox
     signing_keys: SigningKeys
@@ -62,6 +68,9 @@ async def open_stores(settings: Settings, *, sole_service: bool = False) -> Asyn
             personas=Personas(database, clock=clock),
             person_limits=PersonLimits(database, clock=clock),
             notes=Notes(database),
+            claims=Claims(database, clock=clock),
+            open_questions=OpenQuestions(database, clock=clock),
+            stop_requests=StopRequests(database, clock=clock),
             chats=Chats(database, clock=clock),
             outbox=Outbox(database, clock=clock),
             signing_keys=SigningKeys(database),

@@ -6,7 +6,7 @@ in `forgetting.py`; both are reached through `Conversations`.
 """
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -17,6 +17,7 @@ from storage import forgetting
 from storage.clock import Clock
 from storage.computed import draw_name, drop_names, fetch_name, keep_name
 from storage.database import Database
+from storage.errors import AuthorForgottenError
 from storage.forgetting import ForgottenWords
 from storage.guards import Guard
 from storage.posted import (
@@ -35,6 +36,9 @@ from storage.uninterrupted import LentConnection
 from storage.upserts import insert_or_update
 
 Role = Literal["system", "user", "assistant"]
+
+Marks = Mapping[int, datetime | None]
+"""When people, by their ids, had everything forgotten last."""
 
 # What takes words out, or changes them, follows them through all conversations: nobody adds a copy meanwhile. What adds
 # to one needs only that one to stand still, or one reply.
@@ -119,20 +123,27 @@ class Conversations:
         is_cut: bool,
         before: Sequence[NewMessage] = (),
         first_name: str | None = None,
+        marks: Marks | None = None,
     ) -> TurnIds:
         """Add a question and the reply that answers it, both or none. Raises `ValueError` for a bad key.
 
         `is_cut` says that the reply stopped at its length limit. `before` are messages that the question refers to;
-        they come with it. `first_name` is the name for what a model computed for them if they begin the conversation.
+        they come with it, but for those of people whose `marks` have changed. `first_name` is the name for what a model
+        computed for them if they begin the conversation. Raises `AuthorForgottenError` where a mark of the question's
+        author has changed.
         """
         _check_key(key)
         now = self._clock.now()
         async with self._database.writing(_alone_with(key)) as connection:
+            forgotten = await _find_forgotten(connection, marks or {})
+            if question.author_id in forgotten:
+                raise AuthorForgottenError
             await _touch(connection, key, now)
-            if first_name is not None and await _is_nameless_and_empty(connection, key):
+            if first_name is not None and not forgotten and await _is_nameless_and_empty(connection, key):
                 await keep_name(connection, key, first_name)
             for message in before:
-                await _add(connection, key, message, now)
+                if message.author_id not in forgotten:
+                    await _add(connection, key, message, now)
             question_id = await _add(connection, key, question, now)
             reply_id = await _add(connection, key, reply, now, answers_id=question_id, is_cut=is_cut)
         return TurnIds(question_id=question_id, reply_id=reply_id)
@@ -262,7 +273,15 @@ class Conversations:
         the files with `erase_traces`.
         """
         async with self._database.writing(_ALL) as connection:
-            return await forgetting.forget_author(connection, author_id, key)
+            return await forgetting.forget_author(connection, author_id, key, now=self._clock.now())
+
+    async def marks(self, author_ids: Collection[int]) -> Marks:
+        """Return what changes, for every process, when people have everything forgotten; for `append_turn`.
+
+        Read before the words that are to be kept, or asked about.
+        """
+        async with self._database.reading() as connection:
+            return await forgetting.fetch_marks(connection, author_ids)
 
     async def erase_traces(self) -> bool:
         """Make what was deleted or replaced leave the database's files; says whether it has.
@@ -279,6 +298,12 @@ class Conversations:
                 return True
             await asyncio.sleep(_ERASE_PAUSE_SECONDS)
         return await self._database.checkpoint()
+
+
+async def _find_forgotten(connection: LentConnection, marks: Marks) -> set[int]:
+    """Return whose mark has changed. Nobody forgets meanwhile: that takes the guard of all conversations."""
+    present = await forgetting.fetch_marks(connection, marks) if marks else {}
+    return {author_id for author_id, mark in marks.items() if present[author_id] != mark}
 
 
 def _alone_with(what: str | int) -> Guard:

@@ -67,6 +67,10 @@ class TooManyLimitsError(TooManyError):
     """The server has set as many limits per person as it may."""
 
 
+class AuthorForgottenError(Exception):
+    """The person had everything forgotten since their question was begun; nothing was kept."""
+
+
 class ChatNotFoundError(Exception):
     """The asking tenant has no chat with this id; another one may."""
 

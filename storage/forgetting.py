@@ -6,13 +6,19 @@ the words leave the files (`Conversations.erase_traces`).
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, delete, exists, or_, select, true
 
+from storage.bot_schema import forgotten_people
 from storage.chunks import in_chunks
 from storage.computed import drop_names
 from storage.schema import conversation_messages, conversations, posted_messages
 from storage.uninterrupted import LentConnection
+from storage.upserts import insert_or_update
+
+MARKED = timedelta(days=1)
+"""How long it is known who had everything forgotten; no turn takes as long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +42,12 @@ async def clear_channels(connection: LentConnection, channel_ids: Collection[int
     return await _clear_all(connection, keys)
 
 
-async def forget_author(connection: LentConnection, author_id: int, key: str | None) -> ForgottenWords:
+async def forget_author(
+    connection: LentConnection, author_id: int, key: str | None, *, now: datetime
+) -> ForgottenWords:
     """Delete what a person wrote and the replies to it, in one conversation or everywhere."""
+    if key is None:
+        await _mark(connection, author_id, now)
     touched = set(await _find_private(connection, author_id) if key is None else ())
     messages = await _clear_all(connection, touched)
     doomed = await _find_words(connection, author_id, key)
@@ -48,6 +58,27 @@ async def forget_author(connection: LentConnection, author_id: int, key: str | N
     await drop_names(connection, touched)
     await drop_empty(connection, touched)
     return ForgottenWords(messages=messages + len(doomed), conversations=len(touched))
+
+
+async def fetch_marks(connection: LentConnection, author_ids: Collection[int]) -> dict[int, datetime | None]:
+    """Return when each of some people had everything forgotten lately; None for who had not.
+
+    Whoever keeps a turn compares it with what it was when the turn was begun.
+    """
+    people = forgotten_people.c
+    query = select(people.author_id, people.forgotten_at).where(people.author_id.in_(author_ids))
+    found = {row.author_id: row.forgotten_at for row in await connection.execute(query)}
+    return {author_id: found.get(author_id) for author_id in author_ids}
+
+
+async def _mark(connection: LentConnection, author_id: int, now: datetime) -> None:
+    await connection.execute(delete(forgotten_people).where(forgotten_people.c.forgotten_at <= now - MARKED))
+    new = insert_or_update(connection, forgotten_people).values(author_id=author_id, forgotten_at=now)
+    await connection.execute(
+        new.on_conflict_do_update(
+            index_elements=[forgotten_people.c.author_id], set_={"forgotten_at": new.excluded.forgotten_at}
+        )
+    )
 
 
 async def drop_empty(connection: LentConnection, keys: Collection[str]) -> None:

@@ -1,6 +1,7 @@
 """The tables, as this version of Parley reads and writes them.
 
-`migrations/` brings a database to this shape; a test compares the two.
+`migrations/` brings a database to this shape; a test compares the two. Tables of the bot's processes among themselves
+stand in `bot_schema.py`.
 """
 
 from datetime import UTC, datetime

@@ -16,8 +16,9 @@ from discord.ext import commands
 
 from bot.answering import Answering
 from bot.asking import asker_of, venue_of
-from bot.buttons import CONTINUE, PREFIX, REGENERATE, STOP, has_buttons
+from bot.buttons import CONTINUE, PREFIX, REGENERATE, STOP, can_be_stopped, has_buttons
 from bot.dialogue import Dialogue
+from bot.distant_stops import DistantStops
 from bot.errors import NoLongerAppliesError, NotYoursError
 from bot.faults import describe
 from bot.language import speak
@@ -36,9 +37,10 @@ _REVISIONS: Mapping[str, type[RevisedTurn]] = {REGENERATE: RegeneratedTurn, CONT
 class Buttons(commands.Cog):
     """Takes the presses on every reply's buttons."""
 
-    def __init__(self, answering: Answering, dialogue: Dialogue, gate: AgeGate) -> None:
+    def __init__(self, answering: Answering, dialogue: Dialogue, distant_stops: DistantStops, gate: AgeGate) -> None:
         self._answering = answering
         self._dialogue = dialogue
+        self._distant_stops = distant_stops
         self._gate = gate
 
     @commands.Cog.listener()
@@ -73,9 +75,15 @@ class Buttons(commands.Cog):
             running.stop()
             await press.response.defer()
             return
-        # Left over from a process that ended in the middle of a reply, or the reply has just ended by itself.
         await press.response.defer()
-        if await self._dialogue.conversations.find_posted(_message_of(press).id) is None:
+        message = _message_of(press)
+        # Where no such button stands the reply has just ended by itself, or the press is made up.
+        if not can_be_stopped(message) or await self._distant_stops.stop(
+            message.id, presser_id=press.user.id, may_manage=may_manage_messages(press)
+        ):
+            return
+        # Left over from a process that ended in the middle of a reply.
+        if await self._dialogue.conversations.find_posted(message.id) is None:
             await _take_buttons_away(press)
 
     async def _revise(self, press: _Press, kind: type[RevisedTurn]) -> None:

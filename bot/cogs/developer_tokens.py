@@ -8,7 +8,7 @@ import discord
 from discord import app_commands
 
 from bot.config import BotConfig
-from bot.confirming import Confirmation, Confirming
+from bot.confirming import Arguments, Confirmation, Confirming
 from bot.errors import AmbiguousTokenError, BadTokenNameError, NoSuchTokenError, TooManyTokensError
 from bot.permissions import may_manage_server, require_manage_server
 from bot.speakers import clean_token_name
@@ -27,6 +27,8 @@ MAX_DAILY_CALLS = 1_000_000
 MAX_NAME_CHARACTERS = 32
 MAX_TOKEN_CHARACTERS = 64
 
+_REVOKE, _ROTATE = "revoke token", "rotate token"
+
 _HOUR_SECONDS = 3600
 _GRACE_CHOICES = [
     app_commands.Choice(name="at once", value=0),
@@ -44,6 +46,8 @@ class TokenCommands(app_commands.Group):
         self._config = config
         self._tokens = tokens
         self._confirming = confirming
+        confirming.register(_REVOKE, self._revoke)
+        confirming.register(_ROTATE, self._rotate)
 
     @app_commands.command(description="Make an API token; it is shown once, to you alone")
     @app_commands.describe(name="What it is for", daily_calls="Calls it may make per day")
@@ -101,19 +105,18 @@ class TokenCommands(app_commands.Group):
         await interaction.response.defer(ephemeral=True, thinking=True)
         found = await self._find(guild_id, token)
         name = clean_token_name(found.name)
-
-        async def revoke(press: discord.Interaction[Any]) -> str:
-            require_manage_server(press)
-            await self._tokens.revoke(found.id, guild_id=guild_id)
-            logger.info("API token %s revoked for server %s", found.id, guild_id)
-            return words.token_revoked(name=name, token_id=found.id)
-
         question = Confirmation(
             text=words.revoke_question(name=name, token_id=found.id),
             yes=words.revoke_button(),
             no=confirming_words.keep_button(),
         )
-        await self._confirming.ask(interaction, question, revoke)
+        await self._confirming.ask(interaction, question, _REVOKE, {"id": found.id, "name": name})
+
+    async def _revoke(self, press: discord.Interaction[Any], arguments: Arguments) -> str:
+        guild_id, token_id = require_manage_server(press), arguments["id"]
+        await self._tokens.revoke(token_id, guild_id=guild_id)
+        logger.info("API token %s revoked for server %s", token_id, guild_id)
+        return words.token_revoked(name=arguments["name"], token_id=token_id)
 
     @app_commands.command(description="Give an API token a new secret")
     @app_commands.describe(token="Its id or name", grace="When the old secret stops working")  # noqa: S106 - no secret
@@ -130,24 +133,25 @@ class TokenCommands(app_commands.Group):
         found = await self._find(guild_id, token)
         name = clean_token_name(found.name)
         time_left = timedelta(seconds=0 if grace is None else grace.value)
-
-        async def rotate(press: discord.Interaction[Any]) -> str:
-            require_manage_server(press)
-            try:
-                issued = await self._tokens.rotate(found.id, guild_id=guild_id, grace=time_left)
-            except (TokenNotFoundError, TokenRevokedError, TokenExpiredError):
-                raise NoSuchTokenError from None
-            logger.info("API token %s rotated for server %s", found.id, guild_id)
-            return words.token_rotated(
-                name=name, token_id=found.id, secret=issued.secret, old_until=_end_of(time_left, found)
-            )
-
         question = Confirmation(
             text=words.rotate_question(name=name, token_id=found.id, old_until=_end_of(time_left, found)),
             yes=words.rotate_button(),
             no=confirming_words.keep_button(),
         )
-        await self._confirming.ask(interaction, question, rotate)
+        arguments = {"id": found.id, "name": name, "grace_seconds": time_left.total_seconds()}
+        await self._confirming.ask(interaction, question, _ROTATE, arguments)
+
+    async def _rotate(self, press: discord.Interaction[Any], arguments: Arguments) -> str:
+        guild_id, token_id = require_manage_server(press), arguments["id"]
+        time_left = timedelta(seconds=arguments["grace_seconds"])
+        try:
+            issued = await self._tokens.rotate(token_id, guild_id=guild_id, grace=time_left)
+        except (TokenNotFoundError, TokenRevokedError, TokenExpiredError):
+            raise NoSuchTokenError from None
+        logger.info("API token %s rotated for server %s", token_id, guild_id)
+        return words.token_rotated(
+            name=arguments["name"], token_id=token_id, secret=issued.secret, old_until=_end_of(time_left, issued.token)
+        )
 
     @revoke.autocomplete("token")
     @rotate.autocomplete("token")

@@ -5,7 +5,6 @@ them can be reached, not at all. What it notes is the moment it joined, so that 
 whether it noticed that it had been removed or not.
 """
 
-import asyncio
 import logging
 from datetime import timedelta
 from typing import Any
@@ -40,7 +39,6 @@ class Presence(commands.Cog):
         self._client = client
         self._notes = notes
         self._gate = gate
-        self._noting = asyncio.Lock()
 
     @app_commands.command(name="help", description="What I can do, on one screen")
     @app_commands.allowed_installs(guilds=True, users=False)
@@ -75,12 +73,7 @@ class Presence(commands.Cog):
 
     async def _is_first_time(self, guild: discord.Guild, joined_at: str) -> bool:
         """Take note of a server before anything is said there: twice would be worse than not at all."""
-        key = f"discord.introduced.{guild.id}"
-        async with self._noting:
-            if await self._notes.get(key) == joined_at:
-                return False
-            await self._notes.put(key, joined_at)
-            return True
+        return await self._notes.put_new(f"discord.introduced.{guild.id}", joined_at)
 
     async def _introduce(self, guild: discord.Guild) -> None:
         """Say hello where it can be said."""

@@ -7,7 +7,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.confirming import Confirmation, Confirming
+from bot.confirming import Arguments, Confirmation, Confirming
 from bot.dialogue import channel_key, private_key
 from bot.errors import NotPermittedError
 from bot.forgetting import Forgetting
@@ -20,6 +20,8 @@ from bot.tree import answer_alone
 from storage.conversations import Conversations
 
 READ_HISTORY = "Read Message History"
+
+_FORGET_HERE, _FORGET_EVERYWHERE = "forget here", "forget everywhere"
 
 
 class Privacy(commands.Cog):
@@ -39,6 +41,8 @@ class Privacy(commands.Cog):
         self._confirming = confirming
         self._lanes = lanes
         self._retiring = retiring
+        confirming.register(_FORGET_HERE, self._forget_here)
+        confirming.register(_FORGET_EVERYWHERE, self._forget_everywhere)
 
     @app_commands.command(description="Show this channel's conversation as a file, to you alone")
     @app_commands.describe(private="Your own private conversation instead")
@@ -84,9 +88,9 @@ class Privacy(commands.Cog):
             yes=words.forget_yes(),
             no=words.forget_no(),
         )
-        await self._confirming.ask(interaction, confirmation, self._forget_here if is_here else self._forget_everywhere)
+        await self._confirming.ask(interaction, confirmation, _FORGET_HERE if is_here else _FORGET_EVERYWHERE)
 
-    async def _forget_here(self, press: discord.Interaction[Any]) -> str:
+    async def _forget_here(self, press: discord.Interaction[Any], _: Arguments) -> str:
         """Forget a person in one channel, behind what was asked there before."""
         channel_id, author_id = _channel_id(press), press.user.id
         keys = channel_key(channel_id), private_key(channel_id, author_id)
@@ -99,7 +103,7 @@ class Privacy(commands.Cog):
                         self._retiring.retire(reply)
         return _outcome(forgotten)
 
-    async def _forget_everywhere(self, press: discord.Interaction[Any]) -> str:
+    async def _forget_everywhere(self, press: discord.Interaction[Any], _: Arguments) -> str:
         """Forget a person at once; a reply being written for them is not kept."""
         return _outcome(await self._forgetting.forget(press.user.id, keys=None))
 

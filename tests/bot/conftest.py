@@ -16,14 +16,17 @@ from bot.forgetting import Forgetting
 from bot.language import ENGLISH, speaking
 from bot.runner import run_bot
 from storage.channels import ChannelSettings
+from storage.claims import Claims
 from storage.clock import SystemClock
 from storage.conversations import Conversations
 from storage.database import Database
 from storage.days import DayZone
 from storage.ledger import Ledger
 from storage.notes import Notes
+from storage.open_questions import OpenQuestions
 from storage.person_limits import PersonLimits
 from storage.personas import Personas
+from storage.stop_requests import StopRequests
 from storage.tokens import TokenStore
 from tests.bot.scripted_api import SERVICE_TOKEN, ScriptedApi
 from tests.doubles.discord_people import User
@@ -123,6 +126,9 @@ def make_stores(database: Database) -> BotStores:
         tokens=TokenStore(database, clock=clock),
         ledger=Ledger(database, zone=DayZone("Europe/London"), clock=clock),
         notes=Notes(database),
+        claims=Claims(database, clock=clock),
+        open_questions=OpenQuestions(database, clock=clock),
+        stop_requests=StopRequests(database, clock=clock),
     )
 
 

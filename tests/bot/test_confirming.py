@@ -13,10 +13,12 @@ from discord.ext import commands
 
 from bot.addresses import aim_gateway, aim_rest
 from bot.client import intents
-from bot.confirming import Action, Confirmation, Confirming
+from bot.config import BotStores
+from bot.confirming import Action, Arguments, Confirmation, Confirming
 from bot.errors import NoSuchTokenError, RefusedError
 from bot.texts import confirming as words
 from bot.texts import refusals, tokens
+from storage.open_questions import OpenQuestions
 from tests.bot.conftest import DISCORD_TOKEN
 from tests.doubles.discord_model import Channel, Interaction, Message, User
 from tests.doubles.discord_server import DiscordServer
@@ -34,7 +36,7 @@ class Deed:
         self.may_end.set()
         self.error: Exception | None = None
 
-    async def do(self, _press: discord.Interaction[Any]) -> str:
+    async def do(self, _press: discord.Interaction[Any], _arguments: Arguments) -> str:
         self.times += 1
         await self.may_end.wait()
         if self.error is not None:
@@ -45,29 +47,28 @@ class Deed:
 class Asking(commands.Cog):
     """A command that asks, deferred or at once."""
 
-    def __init__(self, confirming: Confirming, action: Action) -> None:
+    def __init__(self, confirming: Confirming) -> None:
         self._confirming = confirming
-        self._action = action
 
     @app_commands.command(description="Ask")
     async def ask(self, interaction: discord.Interaction[Any], defer: bool = True) -> None:
         if defer:
             await interaction.response.defer(ephemeral=True, thinking=True)
         question = Confirmation(text="Really?", yes="Yes", no="No")
-        await self._confirming.ask(interaction, question, self._action)
+        await self._confirming.ask(interaction, question, "do")
 
 
 class SmallBot(commands.Bot):
     """A bot that can ask and nothing else."""
 
-    def __init__(self, action: Action, open_seconds: float) -> None:
+    def __init__(self, questions: OpenQuestions, action: Action, open_seconds: float) -> None:
         super().__init__(command_prefix="!", intents=intents(), help_command=None)
-        self._confirming = Confirming(open_seconds=open_seconds)
-        self._action = action
+        self._confirming = Confirming(questions, open_seconds=open_seconds)
+        self._confirming.register("do", action)
 
     async def setup_hook(self) -> None:
         await self.add_cog(self._confirming)
-        await self.add_cog(Asking(self._confirming, self._action))
+        await self.add_cog(Asking(self._confirming))
         await self.tree.sync()
 
 
@@ -75,9 +76,11 @@ StartSmallBot = Callable[..., Awaitable[SmallBot]]
 
 
 @asynccontextmanager
-async def running_bot(server: DiscordServer, deed: Deed, open_seconds: float) -> AsyncIterator[SmallBot]:
+async def running_bot(
+    server: DiscordServer, stores: BotStores, deed: Deed, open_seconds: float
+) -> AsyncIterator[SmallBot]:
     aim_rest(server.api_url)
-    async with SmallBot(deed.do, open_seconds) as bot:
+    async with SmallBot(stores.open_questions, deed.do, open_seconds) as bot:
         await bot.login(DISCORD_TOKEN)
         await aim_gateway(bot, server.gateway_url)
         connection = asyncio.create_task(bot.connect())
@@ -93,8 +96,8 @@ def deed() -> Deed:
 
 
 @pytest.fixture
-async def bot(server: DiscordServer, deed: Deed, channel: Channel) -> AsyncIterator[SmallBot]:
-    async with running_bot(server, deed, 60.0) as running:
+async def bot(server: DiscordServer, stores: BotStores, deed: Deed, channel: Channel) -> AsyncIterator[SmallBot]:
+    async with running_bot(server, stores, deed, 60.0) as running:
         yield running
 
 
@@ -222,9 +225,9 @@ async def test_a_deed_that_fails_is_a_sentence(
 
 
 async def test_nobody_answers_and_the_question_closes_itself(
-    server: DiscordServer, deed: Deed, ada: User, channel: Channel
+    server: DiscordServer, stores: BotStores, deed: Deed, ada: User, channel: Channel
 ) -> None:
-    async with running_bot(server, deed, 0.3):
+    async with running_bot(server, stores, deed, 0.3):
         question = await asked(server, ada, channel)
         yes = question.custom_id("Yes")
         await becomes(server, question, words.question_expired())
@@ -233,15 +236,36 @@ async def test_nobody_answers_and_the_question_closes_itself(
     assert deed.times == 0
 
 
-async def test_a_question_from_before_a_restart_is_no_longer_open(
-    server: DiscordServer, deed: Deed, ada: User, channel: Channel
+async def test_a_question_of_another_process_is_answered_once(
+    server: DiscordServer, stores: BotStores, deed: Deed, ada: User, channel: Channel
 ) -> None:
-    async with running_bot(server, deed, 60.0):
+    async with running_bot(server, stores, deed, 60.0):
         question = await asked(server, ada, channel)
-    async with running_bot(server, deed, 60.0):
-        late: Interaction = await server.press(ada, question, question.custom_id("Yes"))
+        yes = question.custom_id("Yes")
+    async with running_bot(server, stores, deed, 60.0):
+        await server.press(ada, question, yes)
+        await becomes(server, question, "done 1")
+        late: Interaction = await server.press(ada, question, yes, forged=True)
+        assert await late.replied() == [words.question_closed()]
+    assert deed.times == 1
+
+
+async def test_a_question_whose_process_ended_is_closed_all_the_same(
+    server: DiscordServer, stores: BotStores, deed: Deed, ada: User, channel: Channel
+) -> None:
+    async with running_bot(server, stores, deed, 0.3):
+        question = await asked(server, ada, channel)
+    async with running_bot(server, stores, deed, 60.0):
+        await until_closed(stores, question)
+        late = await server.press(ada, question, question.custom_id("Yes"))
         assert await late.replied() == [words.question_closed()]
     assert deed.times == 0
+
+
+async def until_closed(stores: BotStores, question: Message) -> None:
+    question_id = question.custom_id("Yes").split(":")[1]
+    while await stores.open_questions.find(question_id) is not None:  # noqa: ASYNC110 - a database announces nothing
+        await asyncio.sleep(0.02)
 
 
 async def test_a_press_that_discord_gives_up_on_does_nothing_and_is_one_line_in_the_log(

@@ -263,6 +263,25 @@ def test_all_together_stay_at_half_of_what_discord_allows() -> None:
     leap(scene())
 
 
+def test_processes_of_one_bot_stay_together_at_half_of_what_discord_allows_it() -> None:
+    async def scene() -> None:
+        moments: list[float] = []
+
+        async def edit_on(pacer: Pacer, channel_id: int) -> None:
+            for _ in range(5):
+                await pacer.turn_to_edit(channel_edits(channel_id))
+                moments.append(_now())
+
+        processes = [Pacer(share=share) for share in (0.25, 0.25, 0.5)]
+        await asyncio.gather(*(edit_on(processes[number % 3], number) for number in range(150)))
+        moments.sort()
+        # Each of them may begin with one at once.
+        for first, last in zip(moments, moments[MAX_EDITS_PER_SECOND + len(processes) :], strict=False):
+            assert last - first >= 1 - 0.001
+
+    leap(scene())
+
+
 def test_edits_make_room_for_everything_else_the_bot_asks_for() -> None:
     async def scene() -> None:
         pacer = Pacer()

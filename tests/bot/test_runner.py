@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import pytest
 from aiohttp import ClientSession
+from discord.gateway import DiscordWebSocket
 
+from bot.addresses import GatewayAdvice
 from bot.config import BotConfig, BotStores
 from bot.errors import DiscordLoginError
-from bot.runner import check_login, run_bot
+from bot.runner import Login, check_login, run_bot
 from bot.sync import NOTE_KEY
 from tests.bot.conftest import StartBot
 from tests.bot.scripted_api import ScriptedApi
@@ -71,8 +73,10 @@ async def test_the_gateway_is_the_one_rest_names_or_the_configured_one(
     bot = await start_bot()
     await bot.stop()
     assert server.state.count("GET /gateway/bot") == 1
-    await start_bot(discord_gateway_url=server.gateway_url)
-    assert server.state.count("GET /gateway/bot") == 1
+    await start_bot(discord_gateway_url=server.gateway_url.replace("127.0.0.1", "localhost"))
+    # Asked again all the same: REST alone knows how many shards there should be.
+    assert server.state.count("GET /gateway/bot") == 2
+    assert str(DiscordWebSocket.DEFAULT_GATEWAY).startswith("ws://localhost:")
     assert len(server.gateway.identifies) == 2
 
 
@@ -132,7 +136,8 @@ async def test_no_network_is_waited_out(
 async def test_check_login_names_the_bot_or_says_that_discord_cannot_be_reached(
     server: DiscordServer, config: BotConfig, unused_tcp_port: int
 ) -> None:
-    assert await check_login(config) == server.bot.name
+    server.state.recommended_shards = 3
+    assert await check_login(config) == Login(server.bot.name, GatewayAdvice(shards=3, max_concurrency=1))
     with pytest.raises(DiscordLoginError, match="cannot be reached"):
         await check_login(replace(config, discord_api_url=f"http://127.0.0.1:{unused_tcp_port}/api/v10"))
 

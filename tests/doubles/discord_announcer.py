@@ -46,12 +46,13 @@ class Announcer:
     def thread_made(self, thread: Channel) -> None:
         """Tell about a new thread."""
         if self._listens(GUILDS) and thread.guild is not None and thread.guild.is_announced:
-            self._gateway.dispatch_soon("THREAD_CREATE", {**thread.json(), "newly_created": True})
+            event = {**thread.json(), "newly_created": True}
+            self._gateway.dispatch_soon("THREAD_CREATE", event, guild_id=thread.guild.id)
 
     def channel_made(self, channel: Channel) -> None:
         """Tell about a new channel of a server the bot is in."""
         if self._listens(GUILDS) and channel.guild is not None and channel.guild.is_announced:
-            self._gateway.dispatch_soon("CHANNEL_CREATE", channel.json())
+            self._gateway.dispatch_soon("CHANNEL_CREATE", channel.json(), guild_id=channel.guild.id)
 
     async def channel_deleted(self, channel: Channel) -> None:
         """Tell that a channel or thread is gone."""
@@ -59,11 +60,11 @@ class Announcer:
         if not self._listens(GUILDS):
             return
         if channel.type != PUBLIC_THREAD:
-            await self._gateway.dispatch("CHANNEL_DELETE", channel.json())
+            await self._gateway.dispatch("CHANNEL_DELETE", channel.json(), guild_id=_shard_key(channel))
             return
         rendered = channel.json()
         event = {key: rendered[key] for key in ("id", "guild_id", "parent_id", "type")}
-        await self._gateway.dispatch("THREAD_DELETE", event)
+        await self._gateway.dispatch("THREAD_DELETE", event, guild_id=_shard_key(channel))
 
     async def joined(self, guild: Guild) -> None:
         """Tell that the bot was added to a server."""
@@ -71,12 +72,12 @@ class Announcer:
             event = guild.json(self._state.bot)
             # Its absence is how discord.py tells a server that is new from one that is back after an outage.
             del event["unavailable"]
-            await self._gateway.dispatch("GUILD_CREATE", event)
+            await self._gateway.dispatch("GUILD_CREATE", event, guild_id=guild.id)
 
     async def left(self, guild: Guild) -> None:
         """Tell that the bot was removed from a server; an outage would say `unavailable`."""
         if self._listens(GUILDS):
-            await self._gateway.dispatch("GUILD_DELETE", {"id": str(guild.id)})
+            await self._gateway.dispatch("GUILD_DELETE", {"id": str(guild.id)}, guild_id=guild.id)
 
     def may_read(self, message: Message) -> bool:
         """Say whether the bot is given a message's text: its own, DMs, mentions, or with the privileged intent."""
@@ -105,12 +106,15 @@ class Announcer:
     async def _tell(self, name: str, channel: Channel, event: Json) -> None:
         self._state.changes.announce()
         if self._listens(DIRECT_MESSAGES if channel.guild is None else GUILD_MESSAGES):
-            await self._gateway.dispatch(name, event)
+            await self._gateway.dispatch(name, event, guild_id=_shard_key(channel))
 
     def _listens(self, intent: int) -> bool:
-        session = self._gateway.session
-        return session is not None and bool(session.intents & intent)
+        return self._gateway.listens(intent)
 
 
 def _guild_id(channel: Channel) -> Json:
     return {} if channel.guild is None else {"guild_id": str(channel.guild.id)}
+
+
+def _shard_key(channel: Channel) -> int | None:
+    return None if channel.guild is None else channel.guild.id

@@ -16,6 +16,7 @@ from tests.doubles.discord_ask import (
     Route,
 )
 from tests.doubles.discord_basics import VIEW_AUDIT_LOG, Json
+from tests.doubles.discord_gateway import Gateway
 from tests.doubles.discord_limits import check_commands
 from tests.doubles.discord_places import Channel, Guild
 from tests.doubles.discord_state import DiscordState
@@ -33,8 +34,9 @@ _AUDIT_LOG_PARTS = (
 class ApplicationRoutes:
     """What a bot asks about itself. `gateway_url` is where it is told to connect."""
 
-    def __init__(self, state: DiscordState) -> None:
+    def __init__(self, state: DiscordState, gateway: Gateway) -> None:
         self._state = state
+        self._limits = gateway
         self.gateway_url = ""
 
     def routes(self) -> list[Route]:
@@ -80,8 +82,9 @@ class ApplicationRoutes:
         }
 
     async def _gateway(self, _ask: Ask) -> Json:
-        start_limit = {"total": 1000, "remaining": 999, "reset_after": 86_400_000, "max_concurrency": 1}
-        return {"url": self.gateway_url, "shards": 1, "session_start_limit": start_limit}
+        most = self._limits.max_concurrency
+        start_limit = {"total": 1000, "remaining": 999, "reset_after": 86_400_000, "max_concurrency": most}
+        return {"url": self.gateway_url, "shards": self._state.recommended_shards, "session_start_limit": start_limit}
 
     async def _user(self, ask: Ask) -> Json | Problem:
         user = self._state.people.get(int(ask.params["user"]))

@@ -116,6 +116,11 @@ class Probe:
         await self.server.connected()
         await self.hears("READY")
 
+    async def identify_again(self, shard: tuple[int, int]) -> None:
+        """Connect once more, as a shard, and listen to nothing."""
+        socket = await self._stack.enter_async_context(self._session.ws_connect(self.server.gateway_url))
+        await socket.send_json({"op": 2, "d": {"token": TOKEN, "intents": 0, "shard": list(shard)}})
+
     async def _hear(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         async for frame in socket:
             event = json.loads(frame.data)

@@ -69,6 +69,10 @@ class DiscordServer(Doings, Uses):
     `edits`; `age_seconds` makes it older. Ephemeral messages are in `interaction.replies` only, never in
     `channel.messages`.
 
+    Shards: every server's events go to its own shard, those of DMs to shard 0; `gateway.shards` are those that listen,
+    `guild_of_shard(number, count)` makes a server for one. `state.recommended_shards`, `gateway.max_concurrency` and
+    `gateway.identify_seconds` set what `GET /gateway/bot` says and what is asked of those who identify.
+
     What the network does: `drop_gateway`, `fail_next`, `rate_limit_next`, and for limits that run empty by themselves
     `edit_bucket(limit=5, window_seconds=5.0)`, `bucket(route, ...)`, `global_limit(50)`. `server.state.rate_limited`
     names the route of every 429; `server.state.breaches` every broken rule, which the fixture `server` of the bot's
@@ -83,7 +87,7 @@ class DiscordServer(Doings, Uses):
         super().__init__(token)
         self.gateway.greet_with(self._greeting)
         self._buckets = Buckets()
-        self._application = ApplicationRoutes(self.state)
+        self._application = ApplicationRoutes(self.state, self.gateway)
         messages = MessageRoutes(self.state, self._announcer, self._cdn)
         interactions = InteractionRoutes(self.state, self._announcer, self._cdn)
         routes = [*self._application.routes(), *messages.routes(), *interactions.routes()]
@@ -161,9 +165,13 @@ class DiscordServer(Doings, Uses):
 
     # What tests wait for ------------------------------------------------------------------------------------------
 
-    async def connected(self) -> None:
-        """Wait until a bot listens."""
-        await self.changes.until(lambda: self.gateway.is_connected, "the bot connects")
+    async def connected(self, *shards: tuple[int, int]) -> None:
+        """Wait until a bot listens, or until exactly these shards (number and count) do."""
+
+        def is_connected() -> bool:
+            return self.gateway.shards == set(shards) if shards else self.gateway.is_connected
+
+        await self.changes.until(is_connected, f"the bot connects {shards or ''}")
 
     async def posted(self, channel: Channel, count: int = 1) -> list[str]:
         """Wait until the bot has posted that many messages in a channel; returns the texts of all."""
@@ -171,17 +179,19 @@ class DiscordServer(Doings, Uses):
         return [message.content for message in channel.own_messages(self.bot)]
 
     def _greeting(self, session: Session) -> list[tuple[str, Json]]:
+        here = [guild for guild in self.state.guilds if session.hears_of(guild.id)]
         ready = {
             "v": 10,
             "user": self.bot.json(),
-            "guilds": [{"id": str(guild.id), "unavailable": True} for guild in self.state.guilds],
+            "guilds": [{"id": str(guild.id), "unavailable": True} for guild in here],
             "session_id": session.id,
             "resume_gateway_url": self.gateway_url,
+            "shard": list(session.shard),
             "application": {"id": str(self.bot.id), "flags": 0},
         }
-        for guild in self.state.guilds:
+        for guild in here:
             guild.is_announced = True
-        guilds = [("GUILD_CREATE", guild.json(self.bot)) for guild in self.state.guilds]
+        guilds = [("GUILD_CREATE", guild.json(self.bot)) for guild in here]
         return [("READY", ready), *(guilds if session.intents & GUILDS else [])]
 
 

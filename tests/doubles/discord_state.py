@@ -57,6 +57,7 @@ class DiscordState:
     noted_breaches: list[str] = field(default_factory=list)
     rate_limited: list[str] = field(default_factory=list)
     shows_mature_commands: bool = False
+    recommended_shards: int = 1
 
     def __post_init__(self) -> None:
         self.people[self.bot.id] = self.bot

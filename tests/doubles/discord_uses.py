@@ -172,7 +172,8 @@ class Uses(World):
         }
         if interaction.message is not None:
             event["message"] = interaction.message.json()
-        await self.gateway.dispatch("INTERACTION_CREATE", {**event, **_person_json(user, channel)})
+        guild_id = None if channel.guild is None else channel.guild.id
+        await self.gateway.dispatch("INTERACTION_CREATE", {**event, **_person_json(user, channel)}, guild_id=guild_id)
 
 
 def _person_json(user: User, channel: Channel) -> Json:

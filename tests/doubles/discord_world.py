@@ -48,6 +48,15 @@ class World:
         self.state.guilds.append(guild)
         return guild
 
+    def guild_of_shard(self, number: int, count: int, name: str = "Test Server") -> Guild:
+        """Make a Discord server that is shard `number`'s of `count`: its id decides, which says when it was made.
+
+        See https://discord.com/developers/docs/events/gateway#sharding-sharding-formula.
+        """
+        guild = self.guild(name)
+        guild.id += ((number - (guild.id >> 22)) % count) << 22
+        return guild
+
     def role(self, guild: Guild, name: str, *, permissions: int = 0) -> Role:
         """Make a role; people have it once it is in their `roles`."""
         role = Role(name, guild, permissions)

@@ -91,7 +91,7 @@ async def test_model_list_names_the_bundled_and_the_downloaded_models(tmp_path: 
 async def test_doctor_finds_all_well_and_says_what_is_not(tmp_path: Path) -> None:
     status, out, _ = await run(tmp_path, "doctor")
     assert status == 0, out
-    assert out.count("ok ") == 6
+    assert out.count("ok ") == 7
     assert "0 conversations would go on at once after a restart" in out
     status, out, _ = await run(tmp_path, "doctor", PARLEY_MODEL="missing.gguf")
     assert status == 1

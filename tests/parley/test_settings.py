@@ -51,8 +51,11 @@ ADDED_NAMES = [
     "PARLEY_TENANT_SLOTS",
     "PARLEY_TOKENS_PER_SERVER",
     "PARLEY_UNCENSORED_SYSTEM_PROMPT",
+    "SHARD_COUNT",
+    "SHARD_IDS",
 ]
-"""What Discord at its best, a fair queue and warm restarts need beside the contract, and two of its section 8."""
+"""What Discord at its best and in many processes, a fair queue and warm restarts need beside the contract, and two of
+its section 8."""
 
 
 @pytest.fixture(autouse=True)
@@ -125,6 +128,9 @@ def test_an_empty_value_means_the_default(tmp_path: Path, monkeypatch: pytest.Mo
         ("PARLEY_ENGINE_URL=http://127.0.0.1:1", r"PARLEY_ENGINE_URL is set but PARLEY_ENGINE is not remote"),
         ("PARLEY_API_URL=localhost", r"PARLEY_API_URL: is no address"),
         ("PARLEY_SERVICE_TOKEN=short", r"PARLEY_SERVICE_TOKEN: is too short"),
+        ("SHARD_COUNT=0", r"SHARD_COUNT: must be greater"),
+        ("SHARD_IDS=a", r"SHARD_IDS: must be numbers and ranges, for example 0-3,7"),
+        ("SHARD_IDS=0-1", r"^SHARD_IDS needs SHARD_COUNT"),
         ("DATABASE_URL=mysql://x", r"DATABASE_URL: use sqlite:///data/parley.db, or postgres://"),
         ("DATABASE_URL=postgres://x", r"DATABASE_URL: names no database"),
         ("DATABASE_URL=postgres://u:a@b@host/x", r"DATABASE_URL: write @ as %40"),
@@ -144,6 +150,8 @@ def test_a_mistake_is_one_line_that_names_the_setting(tmp_path: Path, line: str,
 def test_two_settings_that_contradict_each_other_are_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"PARLEY_LLAMA_SERVER needs PARLEY_ENGINE=llama\.cpp"):
         load(tmp_path, "PARLEY_ENGINE=ctransformers", "PARLEY_LLAMA_SERVER=/bin/true")
+    with pytest.raises(SettingsError, match=r"SHARD_IDS: there is no shard 7 of SHARD_COUNT=4"):
+        load(tmp_path, "SHARD_IDS=0-3,7", "SHARD_COUNT=4")
     with pytest.raises(SettingsError, match=r"PARLEY_LORA needs PARLEY_ENGINE=llama\.cpp"):
         load(tmp_path, "PARLEY_ENGINE=ctransformers", "PARLEY_LORA=pirate")
 

@@ -1,11 +1,13 @@
 """What goes when a person asks to be forgotten, and that it leaves the files."""
 
 import asyncio
+import contextlib
 import random
 import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,8 @@ from sqlalchemy import func, select
 
 from storage.conversations import Conversations, NewMessage
 from storage.database import Database
-from storage.forgetting import ForgottenWords
+from storage.errors import AuthorForgottenError
+from storage.forgetting import MARKED, ForgottenWords
 from storage.posted import PostedPart
 from storage.schema import conversation_messages, conversations, posted_messages
 from tests.storage.conftest import ManualClock, bytes_on_disk
@@ -149,6 +152,58 @@ async def test_replies_seeded_with_a_question_go_with_it(kept: Conversations) ->
     assert [message.answers_id is not None for message in await kept.read(HERE)] == [False, False, True, False, True]
     await kept.forget_author(ANNA, key=HERE)
     assert await contents(kept, HERE) == ["welcome", "two", "to two"]
+
+
+async def test_a_turn_begun_before_its_author_was_forgotten_everywhere_is_not_kept(
+    kept: Conversations, clock: ManualClock
+) -> None:
+    marks = await kept.marks([ANNA, BELA])
+    await kept.forget_author(ANNA, key=None)
+    with pytest.raises(AuthorForgottenError):
+        await kept.append_turn(HERE, said(ANNA, "old"), replied("to old"), is_cut=False, marks=marks)
+    assert await kept.count(HERE) == 0
+    again = await kept.marks([ANNA])
+    await kept.append_turn(HERE, said(ANNA, "new"), replied("to new"), is_cut=False, marks=again)
+    clock.advance(timedelta(seconds=1))
+    await kept.forget_author(ANNA, key=HERE)
+    await kept.append_turn(HERE, said(ANNA, "here is another matter"), replied("yes"), is_cut=False, marks=again)
+
+
+async def test_what_a_turn_refers_to_is_left_out_when_its_author_was_forgotten(kept: Conversations) -> None:
+    marks = await kept.marks([ANNA, BELA])
+    await kept.forget_author(ANNA, key=None)
+    before = [said(ANNA, "quoted"), said(BELA, "start")]
+    await kept.append_turn(HERE, said(BELA, "and?"), replied("yes"), is_cut=False, before=before, marks=marks)
+    assert await contents(kept, HERE) == ["start", "and?", "yes"]
+
+
+async def test_it_is_not_known_for_long_who_was_forgotten(kept: Conversations, clock: ManualClock) -> None:
+    await kept.forget_author(ANNA, key=None)
+    clock.advance(MARKED)
+    await kept.forget_author(BELA, key=None)
+    marks = await kept.marks([ANNA, BELA])
+    assert marks == {ANNA: None, BELA: clock.now()}
+
+
+async def test_no_process_keeps_a_turn_behind_the_back_of_one_that_forgets(
+    database: Database, url: str, kept: Conversations, clock: ManualClock
+) -> None:
+    others = [await Database.open(url) for _ in range(2)]
+    marks = await kept.marks([ANNA])
+
+    async def keep(there: Conversations, number: int) -> None:
+        with contextlib.suppress(AuthorForgottenError):
+            await there.append_turn(f"channel:{number}", said(ANNA, "x"), replied("y"), is_cut=False, marks=marks)
+
+    try:
+        writers = [Conversations(each, clock=clock) for each in (database, *others)]
+        keeping = [keep(there, number) for number in range(20) for there in writers]
+        forgetting = kept.forget_author(ANNA, key=None)
+        await asyncio.gather(*keeping[:30], forgetting, *keeping[30:])
+    finally:
+        for each in others:
+            await each.close()
+    assert [await kept.count(f"channel:{number}") for number in range(20)] == [0] * 20
 
 
 async def test_somebody_who_wrote_thousands_of_messages_is_forgotten(kept: Conversations) -> None:

@@ -11,6 +11,7 @@ from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine
 
+import storage.bot_schema  # noqa: F401 - its tables are in the metadata, too
 from storage.conversations import Conversations, NewMessage
 from storage.database import Database
 from storage.errors import StorageError

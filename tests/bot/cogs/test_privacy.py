@@ -55,7 +55,7 @@ async def bot(
     retirings: list[Retiring] = []
 
     def cogs(client: LoneBot) -> Sequence[commands.Cog]:
-        confirming = Confirming()
+        confirming = Confirming(stores.open_questions)
         retirings.append(Retiring(client, Pacer(), stores.conversations))
         privacy = Privacy(
             stores.conversations,
