@@ -36,8 +36,6 @@ ON_BOTH = {
     "test_draining",
     "test_kept_conversations",
     "test_modelslab_webhooks",
-    "test_several_services",
-    "test_transcripts",
     "test_trouble",
     "test_deliverer",
 }

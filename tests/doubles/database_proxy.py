@@ -30,6 +30,8 @@ class DatabaseProxy:
         self.port = 0
         self.loses: Loss | None = None
         """What is to be lost of the next commit, with its connection; None again when it is."""
+        self.cuts_at_loss = False
+        """Whether every other connection is cut in that very moment, too."""
 
     def url(self, name: str, *, options: str = "", user: str = "postgres") -> str:
         return f"postgres://{user}@127.0.0.1:{self.port}/{name}{options}"
@@ -89,10 +91,13 @@ class DatabaseProxy:
 
     async def _lose(self, data: bytes, writer: asyncio.StreamWriter, client: asyncio.StreamWriter) -> None:
         if self.loses == "answer":
-            # The client is gone before the server can answer.
-            client.transport.abort()
+            # Sent at once; the client is gone before the server can answer.
             writer.write(data)
-            await writer.drain()
+            client.transport.abort()
+            if self.cuts_at_loss:
+                await self.cut()
+            else:
+                await writer.drain()
         self.loses = None
 
 

@@ -275,7 +275,7 @@ async def test_what_became_of_a_commit_is_asked_for_until_the_database_is_back(
 ) -> None:
     ledger = ledger_on(distant)
     charge = await ledger.charge(TENANT, limit=9)
-    proxy.loses = "answer"
+    proxy.loses, proxy.cuts_at_loss = "answer", True
     settling = asyncio.create_task(ledger.settle(charge, prompt_tokens=3, completion_tokens=4))
     await eventually(lambda: proxy.loses is None, within_seconds=20)
     async with away(proxy, "cut"):
@@ -303,7 +303,7 @@ async def test_a_conversation_holds_exactly_what_was_said_to_be_kept(
 async def test_a_close_does_not_wait_for_a_database_that_is_away(distant: Database, proxy: DatabaseProxy) -> None:
     ledger = ledger_on(distant)
     charge = await ledger.charge(TENANT, limit=9)
-    proxy.loses = "answer"
+    proxy.loses, proxy.cuts_at_loss = "answer", True
     settling = asyncio.create_task(ledger.keep(charge))
     await eventually(lambda: proxy.loses is None, within_seconds=20)
     await proxy.cut()

@@ -55,6 +55,7 @@ def release(process: subprocess.Popen[str]) -> str:
     return output
 
 
+@pytest.mark.sqlite
 async def test_processes_opening_and_charging_at_once_stay_exact(url: str) -> None:
     arguments = ("-m", "tests.storage.simultaneous_charges", url, "50", "50")
     processes = [await asyncio.to_thread(start, *arguments) for _ in range(PROCESSES)]

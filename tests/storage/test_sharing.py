@@ -201,6 +201,7 @@ async def test_a_turn_of_a_chat_that_another_begins_anew_does_not_come_back(both
 # The ledger
 
 
+@pytest.mark.postgresql
 async def test_four_processes_that_charge_and_close_at_once_leave_exact_books(url: str) -> None:
     calls = 60
     processes = [
@@ -317,6 +318,7 @@ async def test_what_a_living_process_makes_is_not_let_go_by_the_start_of_another
 # Opening
 
 
+@pytest.mark.postgresql
 async def test_processes_that_start_together_migrate_once(blank_url: str) -> None:
     script = (
         "import asyncio, sys\nfrom storage.database import Database\nprint('ready', flush=True)\nsys.stdin.readline()\n"
