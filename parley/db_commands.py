@@ -54,10 +54,13 @@ def restore(file: Path) -> None:
     backups.inspect(file)
     with _prepared(file, settings) as prepared:
         kept = _keep_present(settings.database_url)
-        if is_postgresql(settings.database_url):
-            asyncio.run(_copy(f"sqlite:///{prepared.absolute()}", settings.database_url, replaces=True))
-        else:
-            backups.put_back(prepared, parse_path(settings.database_url))
+        try:
+            _put_back(prepared, settings.database_url)
+        except BaseException:
+            # Nothing was replaced.
+            if kept is not None:
+                kept.unlink()
+            raise
     click.echo(f"The database holds what {file} held." + (f" What it held before is in {kept}." if kept else ""))
 
 
@@ -89,6 +92,13 @@ def _back_up(url: str, file: Path) -> int:
         backups.create_private(copied)
         asyncio.run(_copy(url, f"sqlite:///{copied.absolute()}"))
         return backups.back_up(copied, file)
+
+
+def _put_back(file: Path, url: str) -> None:
+    if is_postgresql(url):
+        asyncio.run(_copy(f"sqlite:///{file.absolute()}", url, replaces=True))
+    else:
+        backups.put_back(file, parse_path(url))
 
 
 async def _copy(source: str, target: str, *, replaces: bool = False, is_told: bool = False) -> int:

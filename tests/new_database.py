@@ -26,12 +26,17 @@ _names: dict[Path, str] = {}
 """The PostgreSQL databases that stand for files."""
 
 
-def run_on_backends(metafunc: pytest.Metafunc, *, wanted: tuple[Backend, ...]) -> None:
-    """Run a test that has `backend` on each kind that is wanted and that it is not marked against."""
+def run_on_backends(
+    metafunc: pytest.Metafunc, *, wanted: tuple[Backend, ...], scope: Literal["function", "module"] = "function"
+) -> None:
+    """Run a test that has `backend` on each kind that is wanted and that it is not marked against.
+
+    The `scope` is that of the largest fixture that asks for it.
+    """
     if "backend" not in metafunc.fixturenames:
         return
     marked = [kind for kind in BACKENDS if metafunc.definition.get_closest_marker(kind)]
-    metafunc.parametrize("backend", marked or wanted, scope="function")
+    metafunc.parametrize("backend", marked or wanted, scope=scope)
 
 
 @contextmanager

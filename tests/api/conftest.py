@@ -45,7 +45,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test on the database that `--database` names, and those of `ON_BOTH` on either."""
     chosen = metafunc.config.getoption("database")
     is_on_both = metafunc.module.__name__.rpartition(".")[2] in ON_BOTH and chosen == "sqlite"
-    run_on_backends(metafunc, wanted=BACKENDS if is_on_both else (chosen,))
+    has_one_service = getattr(metafunc.module, "HAS_ONE_SERVICE", False)
+    run_on_backends(
+        metafunc, wanted=BACKENDS if is_on_both else (chosen,), scope="module" if has_one_service else "function"
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,7 @@
 """What the engine keeps of conversations through the service: whose, and until when."""
 
 from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from storage.clock import SystemClock
 from storage.computed import new_name
 from storage.conversations import NewMessage
 from tests.generation.conftest import config_for
+from tests.new_database import Backend, use
 from tests.service import SERVICE_TOKEN, Service, running_service
 from tests.waiting import eventually
 
@@ -25,6 +27,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 MESSAGES = {"messages": [{"role": "user", "content": "Hello! Who are you?"}], "num_predict": 8}
 SECONDS = 20.0
+
+HAS_ONE_SERVICE = True
+"""For all of its tests on one kind of database."""
 
 
 @dataclass
@@ -69,13 +74,19 @@ def on_behalf(name: str | None) -> dict[str, str]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def kept(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Kept]:
+async def kept(tmp_path_factory: pytest.TempPathFactory, backend: Backend) -> AsyncIterator[Kept]:
+    with use(backend):
+        async with keeping_service(tmp_path_factory.mktemp("kept")) as running:
+            yield running
+
+
+@asynccontextmanager
+async def keeping_service(folder: Path) -> AsyncIterator[Kept]:
     running: list[Service] = []
 
     async def find_held(names: Collection[str]) -> Collection[str] | None:
         return await running[0].computed_names.find_held(names) if running else None
 
-    folder = tmp_path_factory.mktemp("kept")
     keeping = Keeping(folder=folder / "states", budget_bytes=2**30, find_held=find_held)
     engine = LlamaCppEngine(replace(config_for(demo_path(), context_tokens=512), keeping=keeping))
     with pytest.MonkeyPatch.context() as patch:

@@ -121,7 +121,9 @@ async def test_readiness_degrades_before_it_fails(service: Service, engine: Scri
     queue = service.app[keys.PIPELINE].queue
     await eventually(lambda: queue.waiting >= 8 * FULL_SHARE, within_seconds=20)
     status, body, _ = await service.get("/readyz", headers={})
-    assert (status, body) == (200, {"status": "degraded", "reason": "6 of 8 places in the queue are taken"})
+    assert (status, body["status"]) == (200, "degraded")
+    # On a busy machine it may have more to say.
+    assert body["reason"].startswith("6 of 8 places in the queue are taken")
     engine.may_go_on.set()
     await asyncio.gather(*waiting)
     assert (await service.get("/readyz", headers={}))[1]["status"] == "ok"

@@ -65,7 +65,7 @@ class Changes:
         self._next.set()
         self._next = asyncio.Event()
 
-    async def until(self, claim: Callable[[], bool], what: str, *, timeout_seconds: float = 20.0) -> None:
+    async def until(self, claim: Callable[[], bool], what: str, *, timeout_seconds: float = 60.0) -> None:
         """Wait until the claim holds; fails with `what` after the time."""
         try:
             async with asyncio.timeout(timeout_seconds):

@@ -1,6 +1,7 @@
 """Parley as its user starts it: a process of its own, a folder of its own, a port of its own."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -12,7 +13,9 @@ from pathlib import Path
 
 import aiohttp
 import psutil
+from click.testing import CliRunner
 
+from parley.cli import main
 from parley.settings import known_names
 
 START_SECONDS = 60.0
@@ -116,3 +119,11 @@ async def run(folder: Path, *arguments: str, **settings: str) -> tuple[int, str,
     out, err = await process.communicate()
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()
+
+
+async def run_here(folder: Path, *arguments: str, **settings: str) -> tuple[int, str, str]:
+    """Run `parley` in a folder without a process of its own, which takes seconds; status, output and errors."""
+    with contextlib.chdir(folder):
+        runner, clean = CliRunner(), dict.fromkeys(known_names())
+        result = await asyncio.to_thread(runner.invoke, main, arguments, env={**clean, "COLUMNS": "200", **settings})
+    return result.exit_code, result.stdout, result.stderr

@@ -4,6 +4,7 @@ What such a call costs is known as long as nothing is killed meanwhile; the book
 """
 
 import asyncio
+import contextlib
 import json
 import random
 import socket
@@ -56,7 +57,9 @@ class Wire:
         """Leave, with a farewell (FIN) or without (RST)."""
         if chance.random() < 0.5:
             plug = self.writer.get_extra_info("socket")
-            plug.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            # The service may have been killed in this moment, and the connection be closed.
+            with contextlib.suppress(OSError):
+                plug.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.close()
 
 
