@@ -1,6 +1,7 @@
 """The simulation queues as theory says, as the real service does, and computes as the GPU did that was measured."""
 
 import asyncio
+import heapq
 import math
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
@@ -63,18 +64,34 @@ def erlang_c_seconds(slots: int, load: float) -> float:
     return waits / (slots - load)
 
 
-@pytest.mark.parametrize(("slots", "busy"), [(1, 0.6), (4, 0.8)], ids=["one slot", "four slots"])
-def test_one_tenant_waits_as_erlang_c_says(slots: int, busy: float) -> None:
-    chance = np.random.default_rng(4)
-    count, load = 20_000, slots * busy
-    starts = np.cumsum(chance.exponential(1 / load, count))
-    replies = np.maximum(1, np.round(chance.exponential(100, count)).astype(np.int64))
-    day = day_of(starts.tolist(), [0] * count, questions=[10] * count, replies=replies.tolist(), most_reply_tokens=2000)
-    service = SimulatedService(day, steady(slots=slots, tokens_per_second=100), max_waiting=10_000)
+def one_tenant(count: int, *, slots: int, busy: float, seed: int) -> tuple[Day, list[float]]:
+    """A day of one tenant whose questions and replies are random (M/M/c), and what each waits for one of the slots."""
+    chance = np.random.default_rng(seed)
+    starts = np.cumsum(chance.exponential(1 / (slots * busy), count)).tolist()
+    replies = np.maximum(1, np.round(chance.exponential(100, count)).astype(np.int64)).tolist()
+    day = day_of(starts, [0] * count, questions=[10] * count, replies=replies, most_reply_tokens=2000)
+    service = SimulatedService(day, steady(slots=slots, tokens_per_second=100), max_waiting=count)
     service.run(0, ALL_DAY)
-    waited = [one.waited_seconds for one in service.felt if one.waited_seconds is not None]
-    assert len(waited) == count
-    assert sum(waited) / count == pytest.approx(erlang_c_seconds(slots, load), rel=0.1)
+    waited = {one.came_at: one.waited_seconds for one in service.felt}
+    return day, [seconds for start in starts if (seconds := waited[start]) is not None]
+
+
+@pytest.mark.parametrize("slots", [1, 4])
+def test_one_tenant_waits_for_the_slot_that_is_free_first(slots: int) -> None:
+    day, waited = one_tenant(2_000, slots=slots, busy=0.9, seed=1)
+    free_at = [0.0] * slots
+    expected = []
+    for start, reply in zip(day.starts.tolist(), day.reply_tokens.tolist(), strict=True):
+        begins = max(start, heapq.heappop(free_at))
+        heapq.heappush(free_at, begins + reply / 100)
+        expected.append(begins - start)
+    assert waited == pytest.approx(expected, abs=1e-6)
+    assert max(waited) > 1
+
+
+def test_one_tenant_waits_as_long_as_erlang_c_says() -> None:
+    _, waited = one_tenant(12_000, slots=4, busy=0.7, seed=2)
+    assert sum(waited) / len(waited) == pytest.approx(erlang_c_seconds(4, 4 * 0.7), rel=0.1)
 
 
 class Logged(SimulatedService):
