@@ -92,16 +92,16 @@ class Connection(asyncio.Protocol):
         self._transport.close()
 
 
-async def closed_loop(port: int, request: bytes, *, connections: int, requests: int) -> Measured:
+async def closed_loop(port: int, *requests_in_turn: bytes, connections: int, requests: int) -> Measured:
     """Ask from so many connections, each as soon as it has its reply."""
     lines = [await Connection.open(port) for _ in range(connections)]
     measured = Measured()
     left = iter(range(requests))
 
     async def repeat(line: Connection) -> None:
-        for _ in left:
+        for number in left:
             started = perf_counter()
-            status = await line.ask(request)
+            status = await line.ask(requests_in_turn[number % len(requests_in_turn)])
             measured.seconds.append(perf_counter() - started)
             measured.failures += status != 200
 

@@ -1,10 +1,11 @@
 """The real service in a process of its own, pinned to a core, for the benchmarks that put load on it.
 
-`python -m benchmarks.served ENGINE CORE [MIB]` runs it until its standard input ends; ENGINE is `instant` or `demo`,
-MIB bounds what the engine keeps of prompts in memory. Beside it stands, on a port of its own, the least that aiohttp
-can do: a handler that answers a constant.
+`python -m benchmarks.served ENGINE` runs it until its standard input ends; ENGINE is `instant` or `demo`. `--core` pins
+it, `--cache-mib` bounds what the engine keeps of prompts in memory, `--database` is the URL of one that others may use,
+too. Beside it stands, on a port of its own, the least that aiohttp can do: a handler that answers a constant.
 """
 
+import argparse
 import asyncio
 import json
 import os
@@ -44,10 +45,13 @@ class Served:
 
 
 @contextmanager
-def served(engine: str, *, core: int, cache_mib: int | None = None) -> Iterator[Served]:
+def served(
+    engine: str, *, core: int | None = None, cache_mib: int | None = None, database: str | None = None
+) -> Iterator[Served]:
     """Run the service for the block; what it logs is written to a file, as an operator's would be."""
-    bound = [] if cache_mib is None else [str(cache_mib)]
-    command = [sys.executable, "-m", "benchmarks.served", engine, str(core), *bound]
+    given = {"--core": core, "--cache-mib": cache_mib, "--database": database}
+    options = [f"{name}={value}" for name, value in given.items() if value is not None]
+    command = [sys.executable, "-m", "benchmarks.served", engine, *options]
     with tempfile.TemporaryFile() as log:
         child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)  # noqa: S603 - ourselves
         assert child.stdin is not None
@@ -64,7 +68,7 @@ async def _bare(_: web.Request) -> web.Response:
     return web.json_response(text=BARE_REPLY)
 
 
-async def _serve(engine_name: str) -> None:
+async def _serve(engine_name: str, database: str | None) -> None:
     engine: Engine = InstantEngine()
     if engine_name == "demo":
         engine = LlamaCppEngine(
@@ -78,7 +82,9 @@ async def _serve(engine_name: str) -> None:
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:
         with tempfile.TemporaryDirectory() as folder:
-            async with running_service(engine, Path(folder), daily_calls=10**9, slots=SLOTS) as service:
+            async with running_service(
+                engine, Path(folder), database_url=database, daily_calls=10**9, slots=SLOTS
+            ) as service:
                 ready = Served(
                     port=int(service.url.rpartition(":")[2]),
                     bare_port=runner.addresses[0][1],
@@ -96,12 +102,18 @@ async def _serve(engine_name: str) -> None:
 
 def main() -> None:
     """Pin this process, then serve."""
-    engine, core, *bound = sys.argv[1:]
-    if bound:
-        launch.choose_cache_mib = lambda total_bytes: int(bound[0])  # noqa: ARG005 - its name is part of the type
-    os.sched_setaffinity(0, {int(core)})
+    parser = argparse.ArgumentParser()
+    parser.add_argument("engine", choices=["instant", "demo"])
+    parser.add_argument("--core", type=int)
+    parser.add_argument("--cache-mib", type=int)
+    parser.add_argument("--database")
+    options = parser.parse_args()
+    if options.cache_mib is not None:
+        launch.choose_cache_mib = lambda total_bytes: options.cache_mib  # noqa: ARG005 - its name is part of the type
+    if options.core is not None:
+        os.sched_setaffinity(0, {options.core})
     configure_logging()
-    asyncio.run(_serve(engine))
+    asyncio.run(_serve(options.engine, options.database))
 
 
 if __name__ == "__main__":

@@ -98,11 +98,13 @@ async def running_service(
     busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS,
     port: int = 0,
     patience: Patience | None = None,
+    database_url: str | None = None,
     **config: Any,
 ) -> AsyncIterator[Service]:
-    """Run the service for the block, with one API token."""
+    """Run the service for the block, with one API token; on a database of its own unless `database_url` names one."""
     clock = clock or SystemClock()
-    database = await Database.open(url_of_new(folder / "parley.db"), busy_timeout_seconds=busy_timeout_seconds)
+    url = database_url or url_of_new(folder / "parley.db")
+    database = await Database.open(url, busy_timeout_seconds=busy_timeout_seconds)
     tokens = TokenStore(database, clock=clock)
     ledger = Ledger(database, zone=DayZone(zone), clock=clock)
     settings: dict[str, Any] = {

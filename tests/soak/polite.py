@@ -17,6 +17,9 @@ from tests.soak.questions import question
 from tests.soak.world import World
 
 LONGEST_REPLY = 48
+
+UNAVAILABLE = (503, 529)
+"""What a service that cannot answer says; Anthropic has a number of its own for it."""
 """LLM tokens."""
 
 CHOICES = 2
@@ -133,14 +136,14 @@ def settle(world: World, token: IssuedToken, answer: Answer, began_at: float, re
 def refused(world: World, token: IssuedToken, answer: Answer, began_at: float, *, status: int, calls: int) -> None:
     """Close a call that was to be refused with a status; a 503 may come instead when something was killed."""
     world.book.counts[f"status {answer.status}"] += 1
-    if answer.status in {status, 503}:
-        world.book.told(token.token.id, calls=0 if answer.status == 503 else calls)
+    if answer.status in {status, *UNAVAILABLE}:
+        world.book.told(token.token.id, calls=0 if answer.status in UNAVAILABLE else calls)
     else:
         world.book.left(token.token.id, began_at, most_completion_tokens=LONGEST_REPLY)
-    if answer.status == 503:
-        check_disturbed(world, began_at, f"a 503: {answer.data[:200]!r}")
+    if answer.status in UNAVAILABLE:
+        check_disturbed(world, began_at, f"a {answer.status}: {answer.data[:200]!r}")
         if "Retry-After" not in answer.headers:
-            world.book.problem("a 503 without Retry-After")
+            world.book.problem(f"a {answer.status} without Retry-After")
     elif answer.status is None:
         check_disturbed(world, began_at, "a connection broke")
     elif answer.status != status:
