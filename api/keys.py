@@ -15,6 +15,7 @@ from api.pipeline import Pipeline
 from api.pulse import Pulse
 from api.rate import RateState
 from api.transcripts import Signer
+from api.web.recent import RecentCalls
 from api.webhooks.deliverer import Deliverer
 from generation.engine import Engine
 from generation.finishing import Finisher
@@ -35,6 +36,7 @@ LEDGER = web.AppKey("ledger", Ledger)
 PIPELINE = web.AppKey("pipeline", Pipeline)
 METRICS = web.AppKey("metrics", Metrics)
 PULSE = web.AppKey("pulse", Pulse)
+RECENT = web.AppKey("recent", RecentCalls)
 DRAINING = web.AppKey("draining", Draining)
 CHATS = web.AppKey("chats", Chats)
 OUTBOX = web.AppKey("outbox", Outbox)

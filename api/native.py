@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from api import keys
 from api.abilities import within_abilities
 from api.allowance import Call
+from api.auth import Caller
 from api.body import read_object, validate
 from api.calls import charged, identified
 from api.config import ApiConfig
@@ -217,10 +218,15 @@ async def forget_gone(request: web.Request) -> web.Response:
 
 async def usage(request: web.Request) -> web.Response:
     """Answer `GET /ai/usage`; costs no call."""
-    caller = await identified(request)
+    reply = await report_usage(request, await identified(request))
+    return web.json_response(text=reply.model_dump_json())
+
+
+async def report_usage(request: web.Request, caller: Caller) -> UsageReply:
+    """Report what a caller, who was identified, has used."""
     rate = request[keys.RATE]
     recorded = await request.app[keys.LEDGER].usage(caller.tenant_id)
-    reply = UsageReply(
+    return UsageReply(
         id=caller.tenant_id,
         name=caller.name,
         calls=CallUsage(used=recorded.used_today, limit=rate.limit, remaining=rate.remaining),
@@ -239,7 +245,6 @@ async def usage(request: web.Request) -> web.Response:
             for day in recorded.days
         ],
     )
-    return web.json_response(text=reply.model_dump_json())
 
 
 async def tokenize(request: web.Request) -> web.Response:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import AsyncIterator
 
+import pytest
 import pytest_asyncio
 
 from generation.engine import Engine
@@ -32,3 +33,14 @@ async def demo_engine() -> AsyncIterator[Engine]:
     await engine.start()
     yield engine
     await engine.close()
+
+
+NO_BROWSER = "there is no browser: apt-get install chromium"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say so where the pages were not tried in a browser."""
+    left_out = [each for each in terminalreporter.stats.get("skipped", []) if NO_BROWSER in str(each.longrepr)]
+    if left_out:
+        terminalreporter.section("NOT TRIED IN A BROWSER", sep="!", red=True, bold=True)
+        terminalreporter.line(f"{len(left_out)} tests of the pages did not run, because {NO_BROWSER}", red=True)
