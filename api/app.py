@@ -19,14 +19,17 @@ from api.pipeline import Pipeline
 from api.pulse import Pulse
 from api.queue import RequestQueue
 from api.routes import DIALECTS, ROUTES
+from api.web.attempts import Attempts
 from api.web.recent import RecentCalls
 from api.web.routes import SERVED
+from api.web.startup import run_pages
 from generation.engine import Engine
 from generation.finishing import Finisher
 from storage.chats import Chats
 from storage.clock import Clock
 from storage.health import DatabaseHealth
 from storage.ledger import Ledger
+from storage.login_links import LoginLinks
 from storage.outbox import Outbox
 from storage.signing_keys import SigningKeys
 from storage.tokens import TokenStore
@@ -40,6 +43,7 @@ def create_app(  # noqa: PLR0913 - the parts it is made of
     ledger: Ledger,
     chats: Chats,
     outbox: Outbox,
+    login_links: LoginLinks,
     signing_keys: SigningKeys,
     health: DatabaseHealth,
     clock: Clock,
@@ -73,6 +77,9 @@ def create_app(  # noqa: PLR0913 - the parts it is made of
     )
     app[keys.METRICS] = Metrics(engine=engine, queue=queue, allowance=allowance, slots=config.slots)
     app[keys.RECENT] = RecentCalls(clock)
+    app[keys.TOKENS] = tokens
+    app[keys.LOGIN_LINKS] = login_links
+    app[keys.ATTEMPTS] = Attempts(clock)
     app[keys.PULSE] = Pulse(engine, app[keys.METRICS])
     app[keys.DRAINING] = Draining()
     app[keys.DOCUMENT] = build_document(ROUTES, DIALECTS, config.public_url, config.abilities)
@@ -85,7 +92,7 @@ def create_app(  # noqa: PLR0913 - the parts it is made of
                 pattern = path.replace("{model}", "{model:.+}").replace("{name}", "{name:.+}")
                 app.router.add_route(method, pattern, route.handler, expect_handler=answer_expectation)
     app.on_response_prepare.append(add_headers)
-    app.cleanup_ctx.extend([_run_pulse, run_webhooks])
+    app.cleanup_ctx.extend([_run_pulse, run_webhooks, run_pages])
     app.on_cleanup.append(_drain)
     return app
 

@@ -58,7 +58,9 @@ class Settings(BaseSettings):
         "DISCORD_GATEWAY_URL", None, "gateway, for a gateway proxy or a compatible server; default: asked from REST"
     )
     discord_client_secret: SecretStr | None = _named(
-        "DISCORD_CLIENT_SECRET", None, "not yet; lets people log in to the web page with Discord"
+        "DISCORD_CLIENT_SECRET",
+        None,
+        "the application's OAuth2 secret; lets people log in to the page /tokens with Discord",
     )
     database_url: str = _named("DATABASE_URL", "sqlite:///data/parley.db", "where everything is kept: sqlite:///PATH")
     host: str = _named("HOST", "127.0.0.1", "address the service listens on; 0.0.0.0 for every network")
@@ -246,8 +248,10 @@ class Settings(BaseSettings):
             raise ValueError("PARLEY_LORA needs PARLEY_ENGINE=llama.cpp; unset one of them")
         if self.mature_dms and not self.mature:
             raise ValueError("PARLEY_MATURE_DMS needs PARLEY_MATURE=true; set it or leave this out")
-        if self.discord_client_secret is not None:
-            raise ValueError("DISCORD_CLIENT_SECRET: the web page is not in this version yet; leave it out")
+        if self.discord_client_secret is not None and self.discord_token is None:
+            raise ValueError(
+                "DISCORD_CLIENT_SECRET needs DISCORD_TOKEN, the bot of the same application; set it or leave this out"
+            )
         return self
 
     def listening_url(self, port: int | None = None) -> str:

@@ -14,6 +14,7 @@ from storage.database import Database
 from storage.days import DayZone
 from storage.health import DatabaseHealth
 from storage.ledger import Ledger
+from storage.login_links import LoginLinks
 from storage.notes import Notes
 from storage.outbox import Outbox
 from storage.person_limits import PersonLimits
@@ -38,6 +39,7 @@ class Stores:
     notes: Notes
     chats: Chats
     outbox: Outbox
+    login_links: LoginLinks
     signing_keys: SigningKeys
     health: DatabaseHealth
 
@@ -64,6 +66,7 @@ async def open_stores(settings: Settings, *, sole_service: bool = False) -> Asyn
             notes=Notes(database),
             chats=Chats(database, clock=clock),
             outbox=Outbox(database, clock=clock),
+            login_links=LoginLinks(database, clock=clock),
             signing_keys=SigningKeys(database),
             health=DatabaseHealth(database, clock=clock),
         )
