@@ -40,6 +40,7 @@ from api.job import Done, Ended, Event, Job, Piece, Queued, Whole
 from api.replying import NDJSON, Renderer, answer, line
 from api.schemas import check_schema
 from generation.engine import Message, SamplingOptions
+from storage.ledger import TenantUsage
 
 MAX_SEED = 2**32 - 2
 """llama.cpp's seeds are 32 bits, and the last value means random there."""
@@ -224,16 +225,21 @@ async def usage(request: web.Request) -> web.Response:
 
 async def report_usage(request: web.Request, caller: Caller) -> UsageReply:
     """Report what a caller, who was identified, has used."""
-    rate = request[keys.RATE]
     recorded = await request.app[keys.LEDGER].usage(caller.tenant_id)
+    return usage_reply(caller, recorded, resets_at=request[keys.RATE].resets_at)
+
+
+def usage_reply(caller: Caller, recorded: TenantUsage, *, resets_at: datetime) -> UsageReply:
+    """Say what the ledger recorded of a caller."""
+    used, limit = recorded.used_today, caller.daily_calls
     return UsageReply(
         id=caller.tenant_id,
         name=caller.name,
-        calls=CallUsage(used=recorded.used_today, limit=rate.limit, remaining=rate.remaining),
+        calls=CallUsage(used=used, limit=limit, remaining=max(0, limit - used)),
         llm_tokens=LlmTokenUsage(
             prompt=recorded.prompt_tokens, completion=recorded.completion_tokens, balance=caller.llm_balance
         ),
-        resets_at=rate.resets_at,
+        resets_at=resets_at,
         mature=caller.mature,
         days=[
             DayUsage(

@@ -6,7 +6,7 @@ open until it is settled, kept or given back; calls that a crash left open are g
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -210,6 +210,23 @@ class Ledger:
                     days=(*before.days, record),
                 )
         return reports
+
+    async def busiest(self, most: int) -> list[str]:
+        """Name the tenants with the most calls of the last 30 days, so many at most, the busiest first."""
+        calls = func.sum(daily_usage.c.calls)
+        query = (
+            select(daily_usage.c.tenant_id)
+            .where(daily_usage.c.day > self.today() - timedelta(days=REPORTED_DAYS), daily_usage.c.calls > 0)
+            .group_by(daily_usage.c.tenant_id)
+            .order_by(calls.desc(), daily_usage.c.tenant_id)
+            .limit(most)
+        )
+        async with self._database.reading() as connection:
+            return [row.tenant_id for row in await connection.execute(query)]
+
+    def next_reset(self) -> datetime:
+        """Return the instant at which the next day begins."""
+        return self._zone.next_reset(self._clock.now())
 
     async def reclaim_open_calls(self) -> int:
         """Give back every call that a crash left open; returns how many.

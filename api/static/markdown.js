@@ -30,6 +30,7 @@ purify.addHook("afterSanitizeAttributes", (node) => {
   if (node.nodeName === "INPUT") {
     node.setAttribute("type", "checkbox");
     node.setAttribute("disabled", "");
+    node.setAttribute("aria-label", node.hasAttribute("checked") ? "done" : "to do");
   }
 });
 

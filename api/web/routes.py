@@ -1,7 +1,7 @@
 """The routes of the pages: those that people and programs may ask for, and those that only the pages themselves use."""
 
 from api.route import AUTHENTICATED, HTML, Route
-from api.web import assets, discord_login, login, playground, state, tokens
+from api.web import assets, discord_login, login, playground, state, tokens, usage
 from api.web.contract import StateReply
 
 ROUTES: tuple[Route, ...] = (
@@ -18,6 +18,14 @@ ROUTES: tuple[Route, ...] = (
         path="/tokens",
         handler=tokens.tokens,
         summary="The page of API tokens; whoever is not logged in sees how to",
+        tag="Pages",
+        reply_type=HTML,
+    ),
+    Route(
+        method="GET",
+        path="/usage",
+        handler=usage.usage,
+        summary="The page of what was used, and of how the service is",
         tag="Pages",
         reply_type=HTML,
     ),
