@@ -211,12 +211,16 @@ class Ledger:
                 )
         return reports
 
-    async def busiest(self, most: int) -> list[str]:
-        """Name the tenants with the most calls of the last 30 days, so many at most, the busiest first."""
+    async def busiest(self, most: int, *, but_prefix: str) -> list[str]:
+        """Name the tenants with the most calls of the last 30 days, so many at most, the busiest first.
+
+        Those with names that begin with `but_prefix` are left out.
+        """
         calls = func.sum(daily_usage.c.calls)
         query = (
             select(daily_usage.c.tenant_id)
             .where(daily_usage.c.day > self.today() - timedelta(days=REPORTED_DAYS), daily_usage.c.calls > 0)
+            .where(~daily_usage.c.tenant_id.startswith(but_prefix, autoescape=True))
             .group_by(daily_usage.c.tenant_id)
             .order_by(calls.desc(), daily_usage.c.tenant_id)
             .limit(most)

@@ -16,6 +16,9 @@ from api.readiness import judge
 from api.web.contract import QueueState, StateReply
 from api.web.sessions import Server, Session
 
+PERSON_PREFIX = "person:"
+"""Whom the bot counts beside their server; the server's calls are theirs already."""
+
 MOST_TENANTS = 100
 """API tokens and Discord servers in one reply; the operator sees the busiest."""
 
@@ -64,7 +67,7 @@ async def _everyone(request: web.Request) -> list[Caller]:
     default = request.app[keys.CONFIG].daily_calls
     return [
         Caller(tenant_id=each, name=names.get(each) or _name(each), daily_calls=limits.get(each, default))
-        for each in await request.app[keys.LEDGER].busiest(MOST_TENANTS)
+        for each in await request.app[keys.LEDGER].busiest(MOST_TENANTS, but_prefix=PERSON_PREFIX)
     ]
 
 

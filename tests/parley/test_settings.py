@@ -127,6 +127,7 @@ def test_an_empty_value_means_the_default(tmp_path: Path, monkeypatch: pytest.Mo
         ("PARLEY_SERVICE_TOKEN=short", r"PARLEY_SERVICE_TOKEN: is too short"),
         ("DATABASE_URL=mysql://x", r"DATABASE_URL: use sqlite:///PATH"),
         ("DATABASE_URL=postgres://x", r"DATABASE_URL: PostgreSQL is not in this version"),
+        ("DISCORD_CLIENT_SECRET=x", r"DISCORD_CLIENT_SECRET needs DISCORD_TOKEN"),
         ("PARLEY_LORA=file.gguf", r"PARLEY_LORA: write name=path\[,name=path\], or pirate alone"),
         ("PARLEY_LORA=a=", r"PARLEY_LORA: write name=path"),
         ("PARLEY_LORA=a b=x.gguf", r"PARLEY_LORA: a name has 1 to 64 letters"),

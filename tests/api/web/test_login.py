@@ -1,7 +1,7 @@
 """Logging in and changing without a browser: cookies, forged forms, rate limits, headers, old links."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -13,21 +13,12 @@ from api import keys
 from api.web.attempts import MOST
 from api.web.forms import FORM_TYPE
 from generation.engine import Engine
+from tests.api.web.seeding import SetClock
 from tests.service import Service, running_service
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-PAGES = ("/", "/tokens", "/login")
-
-
-class SetClock:
-    """A clock that a test sets."""
-
-    def __init__(self) -> None:
-        self.instant = datetime.now(UTC)
-
-    def now(self) -> datetime:
-        return self.instant
+PAGES = ("/", "/tokens", "/usage", "/login")
 
 
 async def log_in(service: Service, code: str | None = None, **headers: str) -> ClientResponse:
