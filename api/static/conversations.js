@@ -4,12 +4,15 @@ const PREFIX = "parley.conversation.";
 const CURRENT = "parley.current";
 const TITLE_CHARACTERS = 48;
 
+// Not randomUUID, which browsers have over https and on this machine alone.
+const newId = () => Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join("-");
+
 export function create() {
-  return { id: crypto.randomUUID(), title: "New conversation", persona: "", touchedAt: Date.now(), messages: [] };
+  return { id: newId(), title: "New conversation", persona: "", touchedAt: Date.now(), messages: [] };
 }
 
 export function message(role, content) {
-  return { id: crypto.randomUUID(), role, content, note: "", problem: "", isCut: false };
+  return { id: newId(), role, content, note: "", problem: "", isCut: false };
 }
 
 /** All of them, the last used first. */

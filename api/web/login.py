@@ -15,7 +15,6 @@ from api.body import read_object, validate
 from api.errors import ApiError, Kind
 from api.web.forms import read_form
 from api.web.pages import lead_to, show
-from api.web.sessions import require_same_origin
 
 TOKEN_NAME = "Start page"  # noqa: S105 - the name of one
 
@@ -50,7 +49,8 @@ def show_login(request: web.Request, *, problem: str = "", status: int = 200) ->
 
 async def redeem(request: web.Request) -> web.Response:
     """Answer `POST /login.json`: use the link up and log in."""
-    require_same_origin(request)
+    sessions = request.app[keys.SESSIONS]
+    sessions.require_same_origin(request)
     request.app[keys.ATTEMPTS].admit(request)
     asked = validate(LinkRequest, await read_object(request))
     if not await request.app[keys.LOGIN_LINKS].take(asked.code):
@@ -61,7 +61,6 @@ async def redeem(request: web.Request) -> web.Response:
         issued = await request.app[keys.TOKENS].create(TOKEN_NAME, daily_calls=config.daily_calls, mature=config.mature)
         secret = issued.secret
     response = web.json_response(text=LinkReply(token=secret).model_dump_json(), headers={"Cache-Control": "no-store"})
-    sessions = request.app[keys.SESSIONS]
     sessions.begin(response, sessions.new("Operator"))
     return response
 

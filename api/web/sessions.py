@@ -64,14 +64,15 @@ class Session:
 
 
 class Sessions:
-    """Writes and reads the cookies of one service."""
+    """Writes and reads the cookies of one service; `address` is the one that people see."""
 
-    def __init__(self, key: bytes, *, clock: Clock, is_secure: bool) -> None:
+    def __init__(self, key: bytes, *, clock: Clock, address: str) -> None:
         self._sessions = URLSafeSerializer(key, salt="session")
         self._logins = URLSafeSerializer(key, salt="login")
         self._forms = URLSafeSerializer(key, salt="form")
         self._clock = clock
-        self._is_secure = is_secure
+        self._address = address
+        self._is_secure = is_secure = address.startswith("https://")
         # The browser itself takes a cookie of this prefix over https from this very host alone.
         prefix = "__Host-" if is_secure else ""
         self._name = f"{prefix}parley_session"
@@ -124,7 +125,7 @@ class Sessions:
 
     def check_form(self, request: web.Request, session: Session, token: str) -> None:
         """Refuse a form that another site sent (403), or that was sent already (409)."""
-        require_same_origin(request)
+        self.require_same_origin(request)
         try:
             said = self._forms.loads(token)
         except BadData:
@@ -135,6 +136,20 @@ class Sessions:
             message = "This form was sent already; nothing was done a second time."
             raise ApiError(409, "Already done", message, kind=Kind.FORBIDDEN)
         self._used_forms.add(token)
+
+    def require_same_origin(self, request: web.Request) -> None:
+        """Refuse what another site makes a browser send (403).
+
+        By https://www.w3.org/TR/fetch-metadata/, and where a browser says nothing of it, by the Origin: ours, also when
+        a proxy gives another Host, is the address that people see.
+        """
+        site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+        if site is not None:
+            is_ours = site in SAME_ORIGIN
+        else:
+            is_ours = origin is None or origin == self._address or origin.partition("//")[2] == request.host
+        if not is_ours:
+            raise forbidden("Another site has sent this form; open the page here and try again.")
 
     # The way to Discord and back -----------------------------------------------------------------------------------
 
@@ -184,12 +199,3 @@ class _Remembered:
 
     def __contains__(self, name: str) -> bool:
         return name in self._names
-
-
-def require_same_origin(request: web.Request) -> None:
-    """Refuse what another site makes a browser send (403): https://www.w3.org/TR/fetch-metadata/, and older Origin."""
-    site = request.headers.get("Sec-Fetch-Site")
-    origin = request.headers.get("Origin")
-    is_ours = site in SAME_ORIGIN if site is not None else origin is None or origin.partition("//")[2] == request.host
-    if not is_ours:
-        raise forbidden("Another site has sent this form; open the page here and try again.")

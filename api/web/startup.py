@@ -16,8 +16,7 @@ async def run_pages(app: web.Application) -> AsyncIterator[None]:
     """Make the sessions' key and hold a client open for Discord (a clean-up context of aiohttp)."""
     config = app[keys.CONFIG]
     key = await app[keys.SIGNING_KEYS].get(SIGNING_KEY_NAME)
-    is_secure = config.public_url.startswith("https://")
-    app[keys.SESSIONS] = Sessions(key, clock=app[keys.CLOCK], is_secure=is_secure)
+    app[keys.SESSIONS] = Sessions(key, clock=app[keys.CLOCK], address=config.public_url)
     app[keys.DISCORD_OAUTH] = None
     if config.discord_login is None:
         yield
