@@ -1,15 +1,36 @@
 """The start page in a real browser: a first visit, and talking with the real demonstration model."""
 
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
+import psutil
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
 
+from generation.engine import Engine
+from generation.launch import LlamaCppConfig
+from generation.llama_cpp import LlamaCppEngine
+from parley.demo_model import DEMO_NAME, demo_path
 from tests.api.scripted_engine import ScriptedEngine
+from tests.api.web.browsing import visiting
 from tests.api.web.chatting import replied, say, set_option, sign_in
-from tests.service import Service
+from tests.service import Service, running_service
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@asynccontextmanager
+async def own_engine() -> AsyncIterator[Engine]:
+    """An engine that a test may kill."""
+    engine = LlamaCppEngine(
+        LlamaCppConfig(model_path=demo_path(), model_name=DEMO_NAME, context_tokens=4096, slots=1, threads=1)
+    )
+    await engine.start()
+    yield engine
+    await engine.close()
+
 
 ENDLESS = {"num_predict": "-2", "temperature": "2"}
 
@@ -97,6 +118,25 @@ async def test_the_engine_dying_in_the_middle_loses_nothing_and_says_so(
     await page.get_by_role("button", name="Regenerate").click()
     await expect(page.locator(".message .problem:visible")).to_have_count(0)
     assert "9, 10" in await replied(page)
+
+
+async def test_an_engine_killed_in_the_middle_is_back_for_the_next_try(browser: Browser, tmp_path: Path) -> None:
+    before = set(psutil.Process().children(recursive=True))
+    async with own_engine() as engine, running_service(engine, tmp_path) as service:
+        (child,) = set(psutil.Process().children(recursive=True)) - before
+        async with visiting(browser, service.url) as page:
+            await sign_in(page, service)
+            for name, value in ENDLESS.items():
+                await set_option(page, name, value)
+            await say(page, "Tell me a story.")
+            await expect(page.locator(".message.assistant .text")).not_to_be_empty()
+            child.kill()
+            await expect(page.locator(".message .problem")).to_contain_text("The reply broke off: The model is not")
+            await set_option(page, "num_predict", "5")
+            await page.get_by_role("button", name="Regenerate").click()
+            await expect(page.locator(".message .problem")).to_have_count(0)
+            assert await replied(page)
+        assert await service.calls_used() == 1
 
 
 async def test_an_engine_that_is_gone_gives_the_words_back(
