@@ -8,7 +8,7 @@ WORKERS ?= --numprocesses 4 --dist loadfile
 NODE_MODULES := tests/javascript/node_modules
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .DEFAULT_GOAL := help
-.PHONY: help run test test-postgres test-litellm fuzz lint types format words bench native soak demo-model demo-adapter clean
+.PHONY: help run test test-postgres test-litellm fuzz lint types format words vendor pictures bench native soak demo-model demo-adapter clean
 
 help:
 	@echo "make run         start Parley (installs what it needs the first time)"
@@ -21,6 +21,8 @@ help:
 	@echo "make native      build llama.cpp for this very processor (needs cmake and a C++ compiler)"
 	@echo "make format      format the source"
 	@echo "make words       bring the translations' catalogues up to date"
+	@echo "make vendor      fetch the pages' libraries again, as api/web/vendoring.py names them"
+	@echo "make pictures    take the README's pictures of the pages again"
 	@echo "make demo-model  train the bundled demo model again"
 	@echo "make demo-adapter  train its bundled LoRA adapter again"
 
@@ -58,6 +60,12 @@ format: $(VENV)/.installed-test
 
 words: $(VENV)/.installed-test
 	$(BIN)/python -m bot.catalogues
+
+vendor: $(VENV)/.installed-test
+	$(BIN)/python -m api.web.vendoring
+
+pictures: $(VENV)/.installed-test $(NODE_MODULES)/.installed
+	PICTURES=docs/pictures $(BIN)/python -m pytest tests/api/web/test_pictures.py
 
 bench: $(VENV)/.installed-test
 	@for script in benchmarks/bench_*.py; do \

@@ -19,12 +19,17 @@ from api.pipeline import Pipeline
 from api.pulse import Pulse
 from api.queue import RequestQueue
 from api.routes import DIALECTS, ROUTES
+from api.web.attempts import Attempts
+from api.web.recent import RecentCalls
+from api.web.routes import SERVED
+from api.web.startup import run_pages
 from generation.engine import Engine
 from generation.finishing import Finisher
 from storage.chats import Chats
 from storage.clock import Clock
 from storage.health import DatabaseHealth
 from storage.ledger import Ledger
+from storage.login_links import LoginLinks
 from storage.outbox import Outbox
 from storage.signing_keys import SigningKeys
 from storage.tokens import TokenStore
@@ -38,6 +43,7 @@ def create_app(  # noqa: PLR0913 - the parts it is made of
     ledger: Ledger,
     chats: Chats,
     outbox: Outbox,
+    login_links: LoginLinks,
     signing_keys: SigningKeys,
     health: DatabaseHealth,
     clock: Clock,
@@ -70,19 +76,23 @@ def create_app(  # noqa: PLR0913 - the parts it is made of
         deadline_seconds=config.reply_deadline_seconds,
     )
     app[keys.METRICS] = Metrics(engine=engine, queue=queue, allowance=allowance, health=health, slots=config.slots)
+    app[keys.RECENT] = RecentCalls(clock)
+    app[keys.TOKENS] = tokens
+    app[keys.LOGIN_LINKS] = login_links
+    app[keys.ATTEMPTS] = Attempts(clock)
     app[keys.PULSE] = Pulse(engine, app[keys.METRICS])
     app[keys.DRAINING] = Draining()
     app[keys.DOCUMENT] = build_document(ROUTES, DIALECTS, config.public_url, config.abilities)
     app[keys.PAGE] = render_page(app[keys.DOCUMENT], address=config.public_url, model=config.model_name)
     app[keys.STARTED_AT] = int(clock.now().timestamp())
-    for route in ROUTES:
+    for route in (*ROUTES, *SERVED):
         for path in route.paths:
             for method in (route.method, "HEAD") if route.method == "GET" else (route.method,):
-                # Models elsewhere have names like acme/parrot-7b.
-                pattern = path.replace("{model}", "{model:.+}")
+                # Models elsewhere have names like acme/parrot-7b, and files lie in folders.
+                pattern = path.replace("{model}", "{model:.+}").replace("{name}", "{name:.+}")
                 app.router.add_route(method, pattern, route.handler, expect_handler=answer_expectation)
     app.on_response_prepare.append(add_headers)
-    app.cleanup_ctx.extend([_run_pulse, run_webhooks])
+    app.cleanup_ctx.extend([_run_pulse, run_webhooks, run_pages])
     app.on_cleanup.append(_drain)
     return app
 

@@ -18,6 +18,15 @@ one to three seconds, so most callers never notice one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DiscordApplication:
+    """What a log-in with Discord needs: the application's two secrets, and Discord's REST base where it is another."""
+
+    bot_token: str = field(repr=False)
+    client_secret: str = field(repr=False)
+    api_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApiConfig:
     """Limits and names of one service. `public_url` is the address people see, without a slash at its end.
 
@@ -25,7 +34,8 @@ class ApiConfig:
     `adapter_names` are the LoRA adapters that `model` may name beside the model itself.
     `system_prompt` is the persona of conversations that the service keeps, `uncensored_system_prompt` the operator's
     other one. `webhooks_waiting` and `webhooks_per_minute` bound each API token; `allows_private_webhooks` lets
-    webhooks go to private machines and over http.
+    webhooks go to private machines and over http. `tokens_per_server` and `mature` are for API tokens made on the page;
+    `discord_login` lets people log in there with Discord.
     """
 
     service_token: str = field(repr=False)
@@ -48,6 +58,9 @@ class ApiConfig:
     webhooks_waiting: int = 100
     webhooks_per_minute: int = 30
     webhook_retry_seconds: float = 15.0
+    tokens_per_server: int = 25
+    mature: bool = False
+    discord_login: DiscordApplication | None = None
 
     @property
     def models(self) -> ModelNames:

@@ -116,8 +116,12 @@ class SamplingFields(Strict):
     repeat_last_n: Annotated[
         int, Field(ge=-1, description="tokens the repeat penalty looks back; -1 = num_ctx, 0 = off"), Whole
     ] = 64
-    repeat_penalty: Annotated[float, Field(ge=0.1, le=5, description="1 = off")] = 1.1
-    temperature: Annotated[float, Field(ge=0, le=5, description="0 = greedy")] = 0.8
+    repeat_penalty: Annotated[
+        float, Field(ge=0.1, le=5, description="above 1 makes tokens that were written less likely; 1 = off")
+    ] = 1.1
+    temperature: Annotated[
+        float, Field(ge=0, le=5, description="higher is more surprising; 0 = greedy, the likeliest token each time")
+    ] = 0.8
     seed: Annotated[int, Field(ge=-(2**63), le=2**63 - 1, description="0 or below = random"), Whole] = 0
     stop: Annotated[
         Stops | None,
@@ -126,12 +130,21 @@ class SamplingFields(Strict):
     ] = None
     tfs_z: Annotated[float, Field(ge=0, description="tail-free sampling; 1 and above = off")] = 1.0
     num_predict: NumPredict = 128
-    top_k: Annotated[int, Field(ge=0, description="0 = off"), Whole] = 40
-    top_p: Annotated[float, Field(ge=0, le=1)] = 0.9
-    min_p: Annotated[float, Field(ge=0, le=1)] = 0.0
-    typical_p: Annotated[float, Field(ge=0, le=1)] = 1.0
-    presence_penalty: Annotated[float, Field(ge=-2, le=2)] = 0.0
-    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] = 0.0
+    top_k: Annotated[int, Field(ge=0, description="how many of the likeliest tokens compete; 0 = off"), Whole] = 40
+    top_p: Annotated[
+        float, Field(ge=0, le=1, description="only the likeliest tokens that make up this probability compete; 1 = off")
+    ] = 0.9
+    min_p: Annotated[
+        float,
+        Field(ge=0, le=1, description="tokens below this share of the likeliest one's probability drop out; 0 = off"),
+    ] = 0.0
+    typical_p: Annotated[float, Field(ge=0, le=1, description="locally typical sampling; 1 = off")] = 1.0
+    presence_penalty: Annotated[
+        float, Field(ge=-2, le=2, description="above 0 makes tokens that were written less likely; 0 = off")
+    ] = 0.0
+    frequency_penalty: Annotated[
+        float, Field(ge=-2, le=2, description="the same, more for each time they were written; 0 = off")
+    ] = 0.0
     num_keep: Annotated[int, Field(description="accepted for compatibility"), Whole] = 0
 
 

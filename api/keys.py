@@ -15,6 +15,10 @@ from api.pipeline import Pipeline
 from api.pulse import Pulse
 from api.rate import RateState
 from api.transcripts import Signer
+from api.web.attempts import Attempts
+from api.web.discord_oauth import DiscordOAuth
+from api.web.recent import RecentCalls
+from api.web.sessions import Sessions
 from api.webhooks.deliverer import Deliverer
 from generation.engine import Engine
 from generation.finishing import Finisher
@@ -22,8 +26,10 @@ from storage.chats import Chats
 from storage.clock import Clock
 from storage.health import DatabaseHealth
 from storage.ledger import Ledger
+from storage.login_links import LoginLinks
 from storage.outbox import Outbox
 from storage.signing_keys import SigningKeys
+from storage.tokens import TokenStore
 
 CONFIG = web.AppKey("config", ApiConfig)
 DIALECTS = web.AppKey("dialects", Dialects)
@@ -35,6 +41,13 @@ LEDGER = web.AppKey("ledger", Ledger)
 PIPELINE = web.AppKey("pipeline", Pipeline)
 METRICS = web.AppKey("metrics", Metrics)
 PULSE = web.AppKey("pulse", Pulse)
+LOGIN_LINKS = web.AppKey("login_links", LoginLinks)
+ATTEMPTS = web.AppKey("attempts", Attempts)
+SESSIONS = web.AppKey("sessions", Sessions)
+DISCORD_OAUTH: web.AppKey[DiscordOAuth | None] = web.AppKey("discord_oauth")
+"""The cookies' keys, and Discord's side of a log-in where that is on; both known once the service has started."""
+TOKENS = web.AppKey("tokens", TokenStore)
+RECENT = web.AppKey("recent", RecentCalls)
 DRAINING = web.AppKey("draining", Draining)
 CHATS = web.AppKey("chats", Chats)
 OUTBOX = web.AppKey("outbox", Outbox)

@@ -130,6 +130,7 @@ def _record(request: web.Request, status: int, seconds: float) -> None:
         # A reply that is made for a webhook goes on.
         if call not in request.app[keys.ALLOWANCE].open:
             metrics.called(call.timings)
+            request.app[keys.RECENT].note(call)
         _count(metrics, status, call.prompt_tokens, call.completion_tokens)
         fields |= _told(call)
     level = logging.DEBUG if route in WATCHED else logging.INFO

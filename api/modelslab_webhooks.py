@@ -176,4 +176,5 @@ def _count(app: web.Application, call: Call) -> None:
     """Count what the request's own line in the log could not know yet."""
     metrics = app[keys.METRICS]
     metrics.called(call.timings)
+    app[keys.RECENT].note(call)
     metrics.spent(prompt_tokens=call.prompt_tokens, completion_tokens=call.completion_tokens)

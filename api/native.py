@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from api import keys
 from api.abilities import within_abilities
 from api.allowance import Call
+from api.auth import Caller
 from api.body import read_object, validate
 from api.calls import charged, identified
 from api.config import ApiConfig
@@ -39,6 +40,7 @@ from api.job import Done, Ended, Event, Job, Piece, Queued, Whole
 from api.replying import NDJSON, Renderer, answer, line
 from api.schemas import check_schema
 from generation.engine import Message, SamplingOptions
+from storage.ledger import TenantUsage
 
 MAX_SEED = 2**32 - 2
 """llama.cpp's seeds are 32 bits, and the last value means random there."""
@@ -217,17 +219,27 @@ async def forget_gone(request: web.Request) -> web.Response:
 
 async def usage(request: web.Request) -> web.Response:
     """Answer `GET /ai/usage`; costs no call."""
-    caller = await identified(request)
-    rate = request[keys.RATE]
+    reply = await report_usage(request, await identified(request))
+    return web.json_response(text=reply.model_dump_json())
+
+
+async def report_usage(request: web.Request, caller: Caller) -> UsageReply:
+    """Report what a caller, who was identified, has used."""
     recorded = await request.app[keys.LEDGER].usage(caller.tenant_id)
-    reply = UsageReply(
+    return usage_reply(caller, recorded, resets_at=request[keys.RATE].resets_at)
+
+
+def usage_reply(caller: Caller, recorded: TenantUsage, *, resets_at: datetime) -> UsageReply:
+    """Say what the ledger recorded of a caller."""
+    used, limit = recorded.used_today, caller.daily_calls
+    return UsageReply(
         id=caller.tenant_id,
         name=caller.name,
-        calls=CallUsage(used=recorded.used_today, limit=rate.limit, remaining=rate.remaining),
+        calls=CallUsage(used=used, limit=limit, remaining=max(0, limit - used)),
         llm_tokens=LlmTokenUsage(
             prompt=recorded.prompt_tokens, completion=recorded.completion_tokens, balance=caller.llm_balance
         ),
-        resets_at=rate.resets_at,
+        resets_at=resets_at,
         mature=caller.mature,
         days=[
             DayUsage(
@@ -239,7 +251,6 @@ async def usage(request: web.Request) -> web.Response:
             for day in recorded.days
         ],
     )
-    return web.json_response(text=reply.model_dump_json())
 
 
 async def tokenize(request: web.Request) -> web.Response:

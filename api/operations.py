@@ -71,8 +71,3 @@ async def style(request: web.Request) -> web.Response:  # noqa: ARG001 - every h
     """Answer the documentation page's style sheet."""
     sheet = files("api").joinpath("templates/docs.css").read_text("utf-8")
     return web.Response(text=sheet, content_type="text/css", headers={"Cache-Control": "max-age=3600"})
-
-
-async def front(request: web.Request) -> web.Response:  # noqa: ARG001 - every handler takes the request
-    """Lead a browser to the documentation."""
-    raise web.HTTPFound("/docs")

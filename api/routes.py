@@ -17,8 +17,12 @@ from api.contract import (
 from api.dialect import Dialects
 from api.replying import NDJSON
 from api.route import AUTHENTICATED, GENERATING, HTML, TEXT, Route
+from api.web import routes as web_routes
+from api.web.dialect import PAGES
 
-DIALECTS = Dialects((openai.OPENAI, ollama.OLLAMA, ollama.OLLAMA_GENERATE, anthropic.ANTHROPIC, modelslab.MODELSLAB))
+DIALECTS = Dialects(
+    (openai.OPENAI, ollama.OLLAMA, ollama.OLLAMA_GENERATE, anthropic.ANTHROPIC, modelslab.MODELSLAB, PAGES)
+)
 
 
 ROUTES: tuple[Route, ...] = (
@@ -119,13 +123,5 @@ ROUTES: tuple[Route, ...] = (
         tag="Operations",
         reply_type="text/css",
     ),
-    Route(
-        method="GET",
-        path="/",
-        handler=operations.front,
-        summary="Leads to /docs",
-        tag="Operations",
-        reply_type=HTML,
-        errors=(302,),
-    ),
+    *web_routes.ROUTES,
 )

@@ -15,6 +15,7 @@ from parley.db_commands import db
 from parley.failure import FailureError
 from parley.logs import configure_logging
 from parley.model_commands import model
+from parley.pages import link
 from parley.settings import Settings, SettingsError, load_settings
 from parley.token_commands import token
 from storage.errors import StorageError
@@ -94,6 +95,7 @@ def _run(command: Callable[[Settings], Coroutine[Any, Any, None]], *, log: bool 
 main.add_command(token)
 main.add_command(db)
 main.add_command(model)
+main.add_command(link)
 
 if __name__ == "__main__":
     main()

@@ -6,7 +6,7 @@ import errno
 from aiohttp import web
 
 from api.app import create_app
-from api.config import ApiConfig
+from api.config import ApiConfig, DiscordApplication
 from api.runner import ServiceRunner
 from generation.engine import Engine
 from parley.engine_choice import ChosenEngine
@@ -45,6 +45,9 @@ class HttpService:
             system_prompt=settings.system_prompt,
             uncensored_system_prompt=settings.uncensored_system_prompt,
             allows_private_webhooks=settings.private_webhooks,
+            tokens_per_server=settings.tokens_per_server,
+            mature=settings.mature,
+            discord_login=_discord_application(settings),
         )
         app = create_app(
             config,
@@ -53,6 +56,7 @@ class HttpService:
             ledger=stores.ledger,
             chats=stores.chats,
             outbox=stores.outbox,
+            login_links=stores.login_links,
             signing_keys=stores.signing_keys,
             health=stores.health,
             clock=stores.clock,
@@ -74,6 +78,17 @@ class HttpService:
         Safe to call twice.
         """
         await self._runner.drain(DRAIN_SECONDS, hurry=hurry)
+
+
+def _discord_application(settings: Settings) -> DiscordApplication | None:
+    """Collect what a log-in with Discord needs, where it is on."""
+    if settings.discord_client_secret is None or settings.discord_token is None:
+        return None
+    return DiscordApplication(
+        bot_token=settings.discord_token.get_secret_value(),
+        client_secret=settings.discord_client_secret.get_secret_value(),
+        api_url=settings.discord_api_url,
+    )
 
 
 def _explain(error: OSError | UnicodeError, settings: Settings) -> FailureError:

@@ -26,6 +26,7 @@ from parley.engine_choice import choose_engine
 from parley.failure import FailureError
 from parley.http_service import DRAIN_SECONDS, HttpService
 from parley.keeping import prepare_keeping
+from parley.pages import login_url
 from parley.panel import DISCORD_STEPS, NOBODY_MAY_ACT, StartFacts, print_panel
 from parley.settings import Settings
 from parley.shards import read_shard_ids
@@ -120,6 +121,7 @@ async def _serve(settings: Settings, stop: Stop, *, console: Console, with_bot: 
             is_demo=chosen.is_demo,
             api_url=settings.public_url or service.url,
             discord=_discord_state(settings, with_bot=with_bot),
+            login_url=login_url(settings.public_url or service.url, await stores.login_links.create()),
             first_token=await _first_token(stores, settings),
         )
         print_panel(console, facts)

@@ -31,18 +31,25 @@ DEMO_NOTE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartFacts:
-    """What the panel tells. `first_token` is an API token's secret on the very first start only."""
+    """What the panel tells.
+
+    `login_url` logs the operator in once; `first_token` is an API token's secret on the very first start only.
+    """
 
     model: str
     is_demo: bool
     api_url: str
     discord: str
+    login_url: str
     first_token: str | None = None
 
 
 def print_panel(console: Console, facts: StartFacts) -> None:
     """Print the panel, and on the very first start a line that works when pasted."""
     console.print(Panel(Group(*_rows(facts)), title="Parley is running", title_align="left", expand=False))
+    console.print("Open the start page, logged in (once, within a day):")
+    console.out(facts.login_url, highlight=False)
+    console.print()
     if facts.first_token is not None:
         console.print("Your first API token (shown once). Try it:")
         console.print()
@@ -60,6 +67,7 @@ def _rows(facts: StartFacts) -> Iterator[RenderableType]:
     table.add_column(overflow="fold")
     for name, value in (
         ("Model", facts.model),
+        ("Page", f"{facts.api_url}/"),
         ("API", f"{facts.api_url}/ai/chat"),
         ("Docs", f"{facts.api_url}/docs"),
         ("Discord", facts.discord),

@@ -71,7 +71,9 @@ class Settings(BaseSettings):
         "SHARD_IDS", None, "the shards of this process, such as 0-3,7; needs SHARD_COUNT; default: all"
     )
     discord_client_secret: SecretStr | None = _named(
-        "DISCORD_CLIENT_SECRET", None, "not yet; lets people log in to the web page with Discord"
+        "DISCORD_CLIENT_SECRET",
+        None,
+        "the application's OAuth2 secret; lets people log in to the page /tokens with Discord",
     )
     database_url: str = _named(
         "DATABASE_URL",
@@ -275,8 +277,10 @@ class Settings(BaseSettings):
             raise ValueError("PARLEY_LORA needs PARLEY_ENGINE=llama.cpp; unset one of them")
         if self.mature_dms and not self.mature:
             raise ValueError("PARLEY_MATURE_DMS needs PARLEY_MATURE=true; set it or leave this out")
-        if self.discord_client_secret is not None:
-            raise ValueError("DISCORD_CLIENT_SECRET: the web page is not in this version yet; leave it out")
+        if self.discord_client_secret is not None and self.discord_token is None:
+            raise ValueError(
+                "DISCORD_CLIENT_SECRET needs DISCORD_TOKEN, the bot of the same application; set it or leave this out"
+            )
         return self
 
     def listening_url(self, port: int | None = None) -> str:

@@ -15,6 +15,7 @@ from storage.database import Database
 from storage.days import DayZone
 from storage.health import DatabaseHealth
 from storage.ledger import Ledger
+from storage.login_links import LoginLinks
 from storage.notes import Notes
 from storage.open_questions import OpenQuestions
 from storage.outbox import Outbox
@@ -44,6 +45,7 @@ class Stores:
     stop_requests: StopRequests
     chats: Chats
     outbox: Outbox
+    login_links: LoginLinks
     signing_keys: SigningKeys
     health: DatabaseHealth
 
@@ -73,6 +75,7 @@ async def open_stores(settings: Settings, *, sole_service: bool = False) -> Asyn
             stop_requests=StopRequests(database, clock=clock),
             chats=Chats(database, clock=clock),
             outbox=Outbox(database, clock=clock),
+            login_links=LoginLinks(database, clock=clock),
             signing_keys=SigningKeys(database),
             health=DatabaseHealth(database, clock=clock),
         )

@@ -39,6 +39,10 @@ class TokenExpiredError(TokenRefusedError):
     """The token's time is over."""
 
 
+class TokenRotatedError(Exception):
+    """The token has got another secret since whoever asks looked at it; nothing was changed."""
+
+
 class TokenNotFoundError(Exception):
     """No token with this id, or none that the asking server owns."""
 

@@ -7,7 +7,7 @@ another process on the same database.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import BigInteger, Connection, Subquery, bindparam, delete, func, select, update
@@ -194,6 +194,27 @@ class Ledger:
                     days=(*before.days, record),
                 )
         return reports
+
+    async def busiest(self, most: int, *, but_prefix: str) -> list[str]:
+        """Name the tenants with the most calls of the last 30 days, so many at most, the busiest first.
+
+        Those with names that begin with `but_prefix` are left out.
+        """
+        calls = func.sum(daily_usage.c.calls)
+        query = (
+            select(daily_usage.c.tenant_id)
+            .where(daily_usage.c.day > self.today() - timedelta(days=REPORTED_DAYS), daily_usage.c.calls > 0)
+            .where(~daily_usage.c.tenant_id.startswith(but_prefix, autoescape=True))
+            .group_by(daily_usage.c.tenant_id)
+            .order_by(calls.desc(), daily_usage.c.tenant_id)
+            .limit(most)
+        )
+        async with self._database.reading() as connection:
+            return [row.tenant_id for row in await connection.execute(query)]
+
+    def next_reset(self) -> datetime:
+        """Return the instant at which the next day begins."""
+        return self._zone.next_reset(self._clock.now())
 
     async def reclaim_open_calls(self) -> int:
         """Give back every call that a crash left open; returns how many.

@@ -23,6 +23,7 @@ from storage.errors import (
     TokenExpiredError,
     TokenNotFoundError,
     TokenRevokedError,
+    TokenRotatedError,
     TokenUnknownError,
     TooManyTokensError,
 )
@@ -233,13 +234,19 @@ class TokenStore:
         return _token(row)
 
     async def rotate(
-        self, token_id: str, *, guild_id: GuildScope = EVERY_GUILD, grace: timedelta = timedelta(0)
+        self,
+        token_id: str,
+        *,
+        guild_id: GuildScope = EVERY_GUILD,
+        grace: timedelta = timedelta(0),
+        seen_at: datetime | None = None,
     ) -> IssuedToken:
         """Give a token a new secret; name, allowance and usage stay.
 
         The old secret opens it for `grace` longer (at most `MAX_GRACE`, else `ValueError`), or until the end an earlier
         rotation has set, if that comes first. Raises `TokenNotFoundError`, and `TokenRevokedError` or
-        `TokenExpiredError` for a token that no secret opens.
+        `TokenExpiredError` for a token that no secret opens. With `seen_at`, raises `TokenRotatedError` when it was
+        rotated after that instant.
         """
         if not timedelta(0) <= grace <= MAX_GRACE:
             raise ValueError(f"grace period: give 0 to {MAX_GRACE.days} days")
@@ -250,6 +257,8 @@ class TokenStore:
                 raise TokenRevokedError(token_id)
             if token.expires_at is not None and token.expires_at <= now:
                 raise TokenExpiredError(token_id)
+            if seen_at is not None:
+                await _check_unrotated(connection, token_id, seen_at)
             await connection.execute(_end_secrets(token_id, now + grace))
             secret = await _add_secret(connection, token_id, now)
         return IssuedToken(token=token, secret=secret)
@@ -299,6 +308,12 @@ async def _add_secret(connection: LentConnection, token_id: str, now: datetime) 
     values = {"digest": digest(secret), "token_id": token_id, "created_at": now, "ends_at": None}
     await connection.execute(insert(token_secrets), values)
     return secret
+
+
+async def _check_unrotated(connection: LentConnection, token_id: str, seen_at: datetime) -> None:
+    query = select(func.count()).where(token_secrets.c.token_id == token_id, token_secrets.c.created_at > seen_at)
+    if await connection.scalar(query):
+        raise TokenRotatedError(token_id)
 
 
 def _end_secrets(token_id: str, instant: datetime) -> Update:

@@ -47,3 +47,14 @@ def _postgresql_ends_with_its_tests() -> Iterator[None]:
     """Stop the server that a test has started."""
     yield
     stop_if_running()
+
+
+NO_BROWSER = "there is no browser: apt-get install chromium"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say so where the pages were not tried in a browser."""
+    left_out = [each for each in terminalreporter.stats.get("skipped", []) if NO_BROWSER in str(each.longrepr)]
+    if left_out:
+        terminalreporter.section("NOT TRIED IN A BROWSER", sep="!", red=True, bold=True)
+        terminalreporter.line(f"{len(left_out)} tests of the pages did not run, because {NO_BROWSER}", red=True)

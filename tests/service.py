@@ -24,6 +24,7 @@ from storage.database import BUSY_TIMEOUT_SECONDS, Database
 from storage.days import DayZone
 from storage.health import DatabaseHealth
 from storage.ledger import Ledger
+from storage.login_links import LoginLinks
 from storage.notes import Notes
 from storage.outbox import Outbox
 from storage.signing_keys import SigningKeys
@@ -125,6 +126,7 @@ async def running_service(
         ledger=ledger,
         chats=Chats(database, clock=clock),
         outbox=Outbox(database, clock=clock),
+        login_links=LoginLinks(database, clock=clock),
         signing_keys=SigningKeys(database),
         health=DatabaseHealth(database, clock=clock),
         clock=clock,
@@ -134,7 +136,8 @@ async def running_service(
     site = web.TCPSite(runner, "127.0.0.1", port)
     await site.start()
     issued = await tokens.create("tests", daily_calls=daily_calls, llm_balance=llm_balance)
-    session = aiohttp.ClientSession()
+    # unsafe: cookies of an address without a name are kept, too.
+    session = aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True))
     try:
         yield Service(
             url=f"http://127.0.0.1:{runner.addresses[0][1]}",

@@ -49,6 +49,7 @@ class ApplicationRoutes:
             Route("POST", "/users/@me/channels", self._open_dm),
             Route("GET", "/applications/{application}/commands", self._list_commands),
             Route("PUT", "/applications/{application}/commands", self._put_commands),
+            Route("GET", "/guilds/{guild}", self._guild_object),
             Route("GET", "/guilds/{guild}/members/{user}", self._member),
             Route("GET", "/guilds/{guild}/audit-logs", self._audit_log),
         ]
@@ -89,6 +90,10 @@ class ApplicationRoutes:
     async def _user(self, ask: Ask) -> Json | Problem:
         user = self._state.people.get(int(ask.params["user"]))
         return UNKNOWN_USER if user is None else user.json()
+
+    async def _guild_object(self, ask: Ask) -> Json | Problem:
+        guild = self._guild(ask)
+        return UNKNOWN_GUILD if guild is None or not guild.has_bot else guild.json(self._state.bot)
 
     async def _member(self, ask: Ask) -> Json | Problem:
         guild, user = self._guild(ask), self._state.people.get(int(ask.params["user"]))

@@ -14,6 +14,7 @@ from tests.doubles.discord_doings import Doings
 from tests.doubles.discord_gateway import PRIVILEGED_INTENTS, Session
 from tests.doubles.discord_interactions import InteractionRoutes
 from tests.doubles.discord_message_routes import MessageRoutes
+from tests.doubles.discord_oauth import OAuthRoutes
 from tests.doubles.discord_places import Channel
 from tests.doubles.discord_rest import DiscordRest
 from tests.doubles.discord_state import Call, RateLimit
@@ -73,6 +74,8 @@ class DiscordServer(Doings, Uses):
     `guild_of_shard(number, count)` makes a server for one. `state.recommended_shards`, `gateway.max_concurrency` and
     `gateway.identify_seconds` set what `GET /gateway/bot` says and what is asked of those who identify.
 
+    Who logs in with Discord in a browser (`discord_oauth.py`): `server.oauth.person = ada`, or None, who declines.
+
     What the network does: `drop_gateway`, `fail_next`, `rate_limit_next`, and for limits that run empty by themselves
     `edit_bucket(limit=5, window_seconds=5.0)`, `bucket(route, ...)`, `global_limit(50)`. `server.state.rate_limited`
     names the route of every 429; `server.state.breaches` every broken rule, which the fixture `server` of the bot's
@@ -91,7 +94,9 @@ class DiscordServer(Doings, Uses):
         messages = MessageRoutes(self.state, self._announcer, self._cdn)
         interactions = InteractionRoutes(self.state, self._announcer, self._cdn)
         routes = [*self._application.routes(), *messages.routes(), *interactions.routes()]
-        app = web.Application(client_max_size=_MAX_BODY_BYTES)
+        self.oauth = OAuthRoutes(self.state)
+        app = web.Application(client_max_size=_MAX_BODY_BYTES, middlewares=[self.oauth.answer_bearer])
+        self.oauth.add_routes(app)
         DiscordRest(self.state, self._buckets, routes).add_routes(app)
         app.router.add_get("/gateway", self.gateway.handle)
         app.router.add_get(CDN_PATH, self._cdn.serve)

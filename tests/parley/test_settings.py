@@ -134,6 +134,7 @@ def test_an_empty_value_means_the_default(tmp_path: Path, monkeypatch: pytest.Mo
         ("DATABASE_URL=mysql://x", r"DATABASE_URL: use sqlite:///data/parley.db, or postgres://"),
         ("DATABASE_URL=postgres://x", r"DATABASE_URL: names no database"),
         ("DATABASE_URL=postgres://u:a@b@host/x", r"DATABASE_URL: write @ as %40"),
+        ("DISCORD_CLIENT_SECRET=x", r"DISCORD_CLIENT_SECRET needs DISCORD_TOKEN"),
         ("PARLEY_LORA=file.gguf", r"PARLEY_LORA: write name=path\[,name=path\], or pirate alone"),
         ("PARLEY_LORA=a=", r"PARLEY_LORA: write name=path"),
         ("PARLEY_LORA=a b=x.gguf", r"PARLEY_LORA: a name has 1 to 64 letters"),

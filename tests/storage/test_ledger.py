@@ -233,3 +233,13 @@ async def test_usage_reaches_back_30_days_for_each_of_several_tenants(ledger: Le
     assert [day.date for day in daily.days] == [last - timedelta(days=age) for age in range(30)]
     assert [day.date for day in weekly.days] == [last - timedelta(days=age) for age in (4, 11, 18, 25, 32)]
     assert (daily.prompt_tokens, weekly.prompt_tokens) == (66, 10)
+
+
+async def test_the_busiest_of_30_days_are_named_in_order(ledger: Ledger, clock: ManualClock) -> None:
+    await ledger.charge("long ago", limit=9)
+    clock.advance(timedelta(days=REPORTED_DAYS))
+    for name, calls in (("some", 2), ("many", 3), ("person:1:2", 4), ("few", 1)):
+        for _ in range(calls):
+            await ledger.charge(name, limit=9)
+    assert await ledger.busiest(9, but_prefix="person:") == ["many", "some", "few"]
+    assert await ledger.busiest(1, but_prefix="person:") == ["many"]

