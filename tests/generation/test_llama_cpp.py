@@ -267,13 +267,13 @@ async def _fetch_settings(engine: LlamaCppEngine, body: dict[str, Any]) -> dict[
     raise AssertionError("no last event")
 
 
-async def test_closing_a_stream_frees_its_slot_within_a_second(engine: LlamaCppEngine) -> None:
-    async with aclosing(engine.generate([1, 300], options(max_tokens=2000))) as events:
+async def test_closing_a_stream_frees_its_slot_within_a_second(slow_engine: LlamaCppEngine) -> None:
+    async with aclosing(slow_engine.generate([1, 300], options(max_tokens=16_000))) as events:
         async for event in events:
             assert isinstance(event, Piece)
             break
-        assert await count_busy_slots(engine) == 1
-    await wait_for_busy_slots(engine, 0, timeout_seconds=1)
+        assert await count_busy_slots(slow_engine) == 1
+    await wait_for_busy_slots(slow_engine, 0, timeout_seconds=1)
 
 
 async def test_cancelling_during_the_prompt_frees_its_slot_within_a_second(slow_engine: LlamaCppEngine) -> None:
