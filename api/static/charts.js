@@ -2,6 +2,8 @@
 
 const HEIGHT = 180;
 const DAY_SECONDS = 86_400;
+// Steps between the lines of a chart of counts: there is no half a call.
+const WHOLE = Array.from({ length: 13 }, (_, power) => [1, 2, 5].map((step) => step * 10 ** power)).flat();
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -29,6 +31,7 @@ export function bars(id, layers = 1) {
       x: { range: (_chart, least, most) => [least - DAY_SECONDS / 2, most + DAY_SECONDS / 2] },
       y: { range: (_chart, _least, most) => [0, Math.max(1, most * 1.1)] },
     },
+    steps: WHOLE,
     unit: "",
   }));
 }
@@ -60,7 +63,7 @@ function drawer(id, describe) {
 function options(width, describe) {
   const cache = new Map();
   const ink = (name) => cache.get(name) ?? cache.set(name, resolved(name)).get(name);
-  const { unit, ...rest } = describe(ink);
+  const { unit, steps, ...rest } = describe(ink);
   const axis = { stroke: ink("--quiet"), grid: { stroke: ink("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
   return {
     width: Math.max(200, width),
@@ -69,7 +72,7 @@ function options(width, describe) {
     cursor: { show: false },
     axes: [
       { ...axis, grid: { show: false }, values: [[3600 * 24, "{D} {MMM}", null, null, null, null, null, null, 1], [60, "{HH}:{mm}", null, null, null, null, null, null, 1]] },
-      { ...axis, size: 56, space: 28, values: (_chart, ticks) => ticks.map((value) => `${short(value)}${unit}`) },
+      { ...axis, size: 56, space: 28, incrs: steps, values: (_chart, ticks) => ticks.map((value) => `${short(value)}${unit}`) },
     ],
     ...rest,
   };

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from generation.engine import Engine, Finished, Message, ModelInfo, Piece, SamplingOptions
@@ -11,14 +12,15 @@ from generation.errors import EngineUnavailableError
 class ScriptedEngine:
     """The real engine, of which a test can hold up, break or write the replies.
 
-    `says` are the pieces of every reply, and let the model pass for one that takes tools; `heard` is what the last
-    conversation came to.
+    While `may_go_on` is clear, a reply pauses after `pieces_before_pause` pieces. `says` are the pieces of every reply,
+    and let the model pass for one that takes tools; `heard` is what the last conversation came to.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.may_go_on = asyncio.Event()
         self.may_go_on.set()
+        self.pieces_before_pause = 0
         self.pieces_before_failure: int | None = None
         self.error: Exception = EngineUnavailableError("lost", retry_after_seconds=1)
         self.asked = 0
@@ -40,19 +42,29 @@ class ScriptedEngine:
 
     async def generate(self, prompt: Sequence[int], options: SamplingOptions) -> AsyncGenerator[Piece | Finished, None]:
         self.asked += 1
-        await self.may_go_on.wait()
-        if self.says is not None:
-            for count, text in enumerate(self.says, 1):
-                yield Piece(text, count)
-            yield _finished(len(prompt), len(self.says))
-            return
-        left = self.pieces_before_failure
-        async for event in self._engine.generate(prompt, options):
-            if left is not None:
-                if left == 0:
+        given = 0
+        await self._pause(given)
+        async with aclosing(self._reply(prompt, options)) as events:
+            async for event in events:
+                await self._pause(given)
+                if given == self.pieces_before_failure:
                     raise self.error
-                left -= 1
-            yield event
+                yield event
+                given += 1
+
+    async def _pause(self, given: int) -> None:
+        if given >= self.pieces_before_pause:
+            await self.may_go_on.wait()
+
+    async def _reply(self, prompt: Sequence[int], options: SamplingOptions) -> AsyncGenerator[Piece | Finished, None]:
+        if self.says is None:
+            async with aclosing(self._engine.generate(prompt, options)) as events:
+                async for event in events:
+                    yield event
+            return
+        for count, text in enumerate(self.says, 1):
+            yield Piece(text, count)
+        yield _finished(len(prompt), len(self.says))
 
 
 def _finished(prompt_tokens: int, completion_tokens: int) -> Finished:

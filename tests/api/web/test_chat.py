@@ -78,14 +78,14 @@ async def test_a_reply_can_be_stopped_and_what_came_is_kept(
     page: Page, service: Service, engine: ScriptedEngine
 ) -> None:
     await sign_in(page, service)
-    for name, value in ENDLESS.items():
-        await set_option(page, name, value)
+    engine.may_go_on.clear()
+    engine.pieces_before_pause = 2
     await say(page, "Tell me a story.")
     await expect(page.locator(".message.assistant .text")).not_to_be_empty()
     await page.get_by_role("button", name="Stop").click()
     assert await replied(page)
     await expect(page.locator(".message.assistant .note")).to_have_text("Stopped.")
-    engine.may_go_on.clear()
+    engine.pieces_before_pause = 0
     await say(page, "And now?")
     await page.keyboard.press("Escape")
     await expect(page.get_by_role("status")).to_have_text("Stopped.")
