@@ -68,7 +68,7 @@ class StateSaver:
         self._client: EngineClient | None = None
         self._unsaved: dict[int, tuple[Unsaved, float]] = {}
         self._has_unsaved = asyncio.Event()
-        self._changes = 0
+        self._saving: str | None = None
         self.is_busy = False
         """Whether a reply is being made."""
 
@@ -86,7 +86,8 @@ class StateSaver:
 
     def forget(self, conversation: str | None = None) -> None:
         """Do not save a conversation, because it goes on or its slot may be another's; None for all."""
-        self._changes += 1
+        if conversation in (None, self._saving):
+            self._saving = None
         for slot, (unsaved, _) in tuple(self._unsaved.items()):
             if conversation in (None, unsaved.conversation):
                 del self._unsaved[slot]
@@ -106,9 +107,9 @@ class StateSaver:
                 await asyncio.sleep(min((monotonic() - began) * REST, LONGEST_REST_SECONDS))
 
     async def _save_or_wait(self, slot: int) -> None:
-        noted, changes = self._unsaved[slot], self._changes
+        noted = self._unsaved[slot]
         is_known = await self.save(slot)
-        if not is_known and changes == self._changes and monotonic() - noted[1] < KNOWN_SECONDS:
+        if not is_known and self._is_saving(noted[0]) and monotonic() - noted[1] < KNOWN_SECONDS:
             self._unsaved.setdefault(slot, noted)
 
     async def save_all(self, *, within_seconds: float) -> None:
@@ -130,16 +131,17 @@ class StateSaver:
         unsaved, _ = self._unsaved.pop(slot, (None, 0.0))
         if unsaved is None:
             return True
+        # Until it goes on; that another one does meanwhile is no reason to drop this.
+        self._saving = unsaved.conversation
         if not await self._is_held(unsaved.conversation):
             return False
-        changes = self._changes
         expected_bytes = unsaved.tokens * self._bytes_per_token
         try:
             name = await asyncio.to_thread(self._states.begin, unsaved.conversation, expected_bytes=expected_bytes)
             if name is None:
                 return True
             try:
-                if await self._write(name, slot, unsaved) and changes == self._changes:
+                if await self._write(name, slot, unsaved) and self._is_saving(unsaved):
                     await asyncio.to_thread(self._states.finish, name, unsaved.conversation, unsaved.fingerprint)
             finally:
                 self._states.abandon(name)
@@ -153,6 +155,9 @@ class StateSaver:
         except EngineUnavailableError:
             _LOG.info("a conversation could not be kept: the engine is gone")
         return True
+
+    def _is_saving(self, unsaved: Unsaved) -> bool:
+        return self._saving == unsaved.conversation
 
     async def _write(self, name: str, slot: int, unsaved: Unsaved) -> bool:
         """Have the engine write a file; says whether it is to be kept."""

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from array import array
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -50,6 +50,8 @@ class Kept:
     folder: Path
     held: set[str] = field(default_factory=lambda: {ONE, OTHER})
     budget_bytes: int = 2**30
+    meanwhile: Callable[[], Awaitable[None]] | None = None
+    """What happens while the service is asked which conversations are still there."""
 
     @property
     def files(self) -> list[Path]:
@@ -66,6 +68,8 @@ class Kept:
         """Run an engine with two slots that keeps its conversations here."""
 
         async def find_held(names: Collection[str]) -> Collection[str]:
+            if self.meanwhile is not None:
+                await self.meanwhile()
             return self.held & set(names)
 
         keeping = Keeping(folder=self.folder, budget_bytes=self.budget_bytes, find_held=find_held)
@@ -153,6 +157,22 @@ async def test_a_planned_stop_keeps_what_was_just_said(kept: Kept, monkeypatch: 
     async with kept.engine() as engine:
         _, end = await say(engine, await talk(engine, 20, "Hello.", "Hi!", "How are you?"), ONE)
         assert is_warm(end)
+
+
+async def test_a_conversation_is_kept_though_another_begins_while_it_is_saved(kept: Kept) -> None:
+    async with kept.engine() as engine:
+        one, other = await talk(engine, 20, "Hello."), await talk(engine, 20, "Hello.", topic="red houses")
+
+        async def begin_the_other_after_the_first_is_written() -> None:
+            kept.meanwhile = begin_the_other
+
+        async def begin_the_other() -> None:
+            kept.meanwhile = None
+            await say(engine, other, OTHER)
+
+        kept.meanwhile = begin_the_other_after_the_first_is_written
+        await say(engine, one, ONE)
+        await kept.until_kept(ONE, OTHER)
 
 
 async def test_replies_drawn_token_by_token_are_kept_and_go_on_warm(kept: Kept) -> None:
