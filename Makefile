@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Four, also on two cores, because many tests wait for a clock. Each has engines of its own; files stay whole, so that what
-# they share is made once.
-WORKERS ?= --numprocesses 4 --dist loadfile
+# they share is made once, and begin in the order of tests/conftest.py.
+WORKERS ?= --numprocesses 4 --dist loadfile --no-loadscope-reorder
 NODE_MODULES := tests/javascript/node_modules
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .DEFAULT_GOAL := help

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine
+from importlib import import_module
 from typing import Any
 
 import click
@@ -11,20 +11,31 @@ from rich.console import Console
 from bot.errors import DiscordLoginError
 from generation.errors import ModelError
 from parley import __version__
-from parley.db_commands import db
 from parley.failure import FailureError
 from parley.logs import configure_logging
-from parley.model_commands import model
-from parley.pages import link
 from parley.settings import Settings, SettingsError, load_settings
-from parley.token_commands import token
 from storage.errors import StorageError
 
 FORESEEN = (SettingsError, StorageError, ModelError, DiscordLoginError)
 
 
+_ELSEWHERE = {"token": "token_commands", "db": "db_commands", "model": "model_commands", "link": "pages"}
+"""Commands that stand in modules of their own, which are loaded when they are asked for: some take seconds."""
+
+
 class ParleyGroup(click.Group):
     """Every command beneath it ends in one line on standard error, never in a traceback."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """Name the commands of this module and those of others."""
+        return sorted({*super().list_commands(context), *_ELSEWHERE})
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """Find a command, in whichever module it stands."""
+        if name not in _ELSEWHERE:
+            return super().get_command(context, name)
+        command: click.Command = getattr(import_module(f"parley.{_ELSEWHERE[name]}"), name)
+        return command
 
     def invoke(self, context: click.Context) -> Any:
         """Run the command."""
@@ -57,18 +68,20 @@ def api() -> None:
 @main.command()
 def bot() -> None:
     """Start the bot alone, against the service at PARLEY_API_URL."""
-    from parley.lifetime import serve_bot  # noqa: PLC0415 - the short commands need not load it
+    settings = _load_settings_and_log()
+    from parley.lifetime import serve_bot  # noqa: PLC0415 - a wrong setting need not wait for it
 
-    _run(lambda settings: serve_bot(settings, console=Console()))
+    asyncio.run(serve_bot(settings, console=Console()))
 
 
 @main.command()
 @click.option("--persona", help="System prompt; default: PARLEY_SYSTEM_PROMPT.")
 def chat(persona: str | None) -> None:
     """Talk to the model in this terminal."""
+    settings = load_settings()
     from parley.chat import talk  # noqa: PLC0415 - the short commands need not load it
 
-    _run(lambda settings: talk(settings, persona=persona), log=False)
+    asyncio.run(talk(settings, persona=persona))
 
 
 @main.command()
@@ -80,22 +93,17 @@ def doctor() -> None:
 
 
 def _serve(*, with_bot: bool) -> None:
-    from parley.lifetime import serve  # noqa: PLC0415 - the short commands need not load it
+    settings = _load_settings_and_log()
+    from parley.lifetime import serve  # noqa: PLC0415 - a wrong setting need not wait for it
 
-    _run(lambda settings: serve(settings, console=Console(), with_bot=with_bot))
+    asyncio.run(serve(settings, console=Console(), with_bot=with_bot))
 
 
-def _run(command: Callable[[Settings], Coroutine[Any, Any, None]], *, log: bool = True) -> None:
+def _load_settings_and_log() -> Settings:
     settings = load_settings()
-    if log:
-        configure_logging(log_format=settings.log_format)
-    asyncio.run(command(settings))
+    configure_logging(log_format=settings.log_format)
+    return settings
 
-
-main.add_command(token)
-main.add_command(db)
-main.add_command(model)
-main.add_command(link)
 
 if __name__ == "__main__":
     main()

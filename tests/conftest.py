@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -47,6 +48,26 @@ def _postgresql_ends_with_its_tests() -> Iterator[None]:
     """Stop the server that a test has started."""
     yield
     stop_if_running()
+
+
+LONGEST_FIRST = (
+    "generation/test_sampling_evidence.py",
+    "parley/test_up.py",
+    "parley/test_end_to_end.py",
+    "api/test_fuzzing.py",
+    "api/test_modelslab_forms.py",
+    "soak/test_soak.py",
+    "parley/test_commands.py",
+    "parley/test_split.py",
+    "parley/test_keeping.py",
+)
+"""What takes a minute and more; begun last, it would keep one worker busy when the others have nothing left."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the longest files begin first."""
+    rank = {Path(__file__).parent / name: at for at, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: rank.get(item.path, len(rank)))
 
 
 NO_BROWSER = "there is no browser: apt-get install chromium"

@@ -83,7 +83,7 @@ async def test_a_killed_engine_fails_what_runs_and_is_back_within_ten_seconds(tm
     async with started(tmp_path) as parley:
         token = await first_token(parley)
         asking = asyncio.create_task(ask(parley, token, ENDLESS))
-        await asyncio.sleep(0.5)
+        await until_it_runs(parley, asking)
         engine = parley.children()[0]
         engine.kill()
         status, error, headers = await asking
@@ -117,7 +117,7 @@ async def test_killing_everything_leaves_no_engine_behind_and_the_next_start_wor
         token = await first_token(parley)
         children = parley.children()
         asking = asyncio.create_task(ask(parley, token, ENDLESS))
-        await asyncio.sleep(0.3)
+        await until_it_runs(parley, asking)
         parley.signal(signal.SIGKILL)
         await parley.stopped(within_seconds=5)
         with pytest.raises(aiohttp.ClientError):
