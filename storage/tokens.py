@@ -1,4 +1,4 @@
-"""API tokens: issuing, looking up, revoking, rotating.
+"""API tokens: issuing, looking up, changing, revoking, rotating.
 
 A secret is shown once and only its digest is kept: 32 random bytes cannot be guessed, so a plain SHA-256 is enough and
 a lookup by it is exact. Does not own: what a token may spend per day (`ledger.py`).
@@ -8,7 +8,7 @@ import enum
 import hashlib
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
@@ -221,17 +221,32 @@ class TokenStore:
 
     async def revoke(self, token_id: str, *, guild_id: GuildScope = EVERY_GUILD) -> ApiToken:
         """End a token for good; a second time changes nothing. Raises `TokenNotFoundError`."""
-        statement = (
-            update(api_tokens)
-            .where(api_tokens.c.id == token_id, _belongs_to(guild_id))
-            .values(revoked_at=func.coalesce(api_tokens.c.revoked_at, literal(self._clock.now(), UtcDateTime)))
-            .returning(api_tokens)
-        )
-        async with self._database.writing() as connection:
-            row = (await connection.execute(statement)).one_or_none()
-        if row is None:
-            raise TokenNotFoundError(token_id)
-        return _token(row)
+        revoked_at = func.coalesce(api_tokens.c.revoked_at, literal(self._clock.now(), UtcDateTime))
+        return await self._update(token_id, guild_id, {"revoked_at": revoked_at})
+
+    async def change(
+        self,
+        token_id: str,
+        *,
+        guild_id: GuildScope = EVERY_GUILD,
+        name: str | None = None,
+        daily_calls: int | None = None,
+        llm_balance: int | None = None,
+    ) -> ApiToken:
+        """Give a token another name, allowance or number of LLM tokens that are left; None leaves what is there.
+
+        Counts from the next call on. Raises `TokenNotFoundError`, and `ValueError` with a message for people.
+        """
+        values: dict[str, object] = {}
+        if name is not None:
+            values["name"] = clean_name(name, max_length=MAX_TOKEN_NAME_LENGTH)
+        if daily_calls is not None:
+            values["daily_calls"] = check_count("daily calls", daily_calls)
+        if llm_balance is not None:
+            values["llm_balance"] = check_count("LLM tokens", llm_balance)
+        if not values:
+            return await self.get(token_id, guild_id=guild_id)
+        return await self._update(token_id, guild_id, values)
 
     async def rotate(
         self,
@@ -271,6 +286,19 @@ class TokenStore:
         async with self._database.reading() as connection:
             rows = await connection.execute(query.order_by(api_tokens.c.created_at, api_tokens.c.id))
             return [_token(row) for row in rows]
+
+    async def _update(self, token_id: str, guild_id: GuildScope, values: Mapping[str, object]) -> ApiToken:
+        statement = (
+            update(api_tokens)
+            .where(api_tokens.c.id == token_id, _belongs_to(guild_id))
+            .values(**values)
+            .returning(api_tokens)
+        )
+        async with self._database.writing() as connection:
+            row = (await connection.execute(statement)).one_or_none()
+        if row is None:
+            raise TokenNotFoundError(token_id)
+        return _token(row)
 
 
 def _check_instant(what: str, instant: datetime | None) -> datetime | None:

@@ -18,7 +18,7 @@ function resolved(name) {
 }
 
 const short = (value) =>
-  value >= 1e6 ? `${+(value / 1e6).toFixed(1)}M` : value >= 1e4 ? `${+(value / 1e3).toFixed(1)}k` : `${+value.toFixed(2)}`;
+  value >= 1e6 ? `${+(value / 1e6).toFixed(1)}M` : value >= 1e4 ? `${+(value / 1e3).toFixed(1)}k` : `${+value.toFixed(3)}`;
 
 export function bars(id, layers = 1) {
   const paths = window.uPlot.paths.bars({ size: [0.7, 24] });

@@ -65,6 +65,7 @@ SERVED: tuple[Route, ...] = (
         Route(method=method, path=f"/tokens/{name}", handler=handler, summary=summary, tag="Pages")
         for name, change, summary in (
             ("create", tokens.create, "Make an API token"),
+            ("change", tokens.change, "Change an API token's name and limits"),
             ("rotate", tokens.rotate, "Give an API token a new secret"),
             ("revoke", tokens.revoke, "End an API token"),
         )

@@ -67,6 +67,14 @@ class Outcome:
     typed: Mapping[str, str] | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a form says of a token's limits; None where a field was left empty."""
+
+    daily_calls: int | None
+    llm_tokens: int | None
+
+
 Change = Callable[[web.Request, Session, Mapping[str, str]], Awaitable[Outcome]]
 
 
@@ -79,6 +87,11 @@ async def tokens(request: web.Request) -> web.Response:
 async def create(request: web.Request) -> web.Response:
     """Answer `POST /tokens/create`."""
     return await _after(request, _create)
+
+
+async def change(request: web.Request) -> web.Response:
+    """Answer `POST /tokens/change`."""
+    return await _after(request, _change)
 
 
 async def rotate(request: web.Request) -> web.Response:
@@ -96,7 +109,7 @@ async def again(request: web.Request) -> web.Response:  # noqa: ARG001 - every h
     return lead_to("/tokens")
 
 
-async def _after(request: web.Request, change: Change) -> web.Response:
+async def _after(request: web.Request, do: Change) -> web.Response:
     """Do what a form asks and show the page with what became of it; nothing that was typed is lost."""
     sessions = request.app[keys.SESSIONS]
     session = sessions.find(request)
@@ -105,7 +118,7 @@ async def _after(request: web.Request, change: Change) -> web.Response:
     fields = await read_form(request)
     try:
         sessions.check_form(request, session, fields.get("form", ""))
-        outcome = await change(request, session, fields)
+        outcome = await do(request, session, fields)
         status = 200
     except ApiError as refusal:
         outcome = Outcome(said=refusal.message, is_problem=True, typed=fields)
@@ -116,16 +129,15 @@ async def _after(request: web.Request, change: Change) -> web.Response:
 async def _create(request: web.Request, session: Session, fields: Mapping[str, str]) -> Outcome:
     config = request.app[keys.CONFIG]
     server = None if session.is_operator else _server(session, fields)
-    daily_calls = read_whole(fields, "daily_calls", "Calls a day", low=0, high=MOST_DAILY_CALLS[session.is_operator])
+    limits = _read_limits(session, fields)
     days = read_whole(fields, "days", "Days until it expires", low=1, high=MOST_DAYS)
-    llm_tokens = read_whole(fields, "llm_tokens", "LLM tokens", low=0, high=MOST_LLM_TOKENS)
     try:
         issued = await request.app[keys.TOKENS].create(
             fields.get("name", ""),
-            daily_calls=config.daily_calls if daily_calls is None else daily_calls,
+            daily_calls=config.daily_calls if limits.daily_calls is None else limits.daily_calls,
             guild_id=None if server is None else server.id,
             created_by=session.person_id,
-            llm_balance=llm_tokens,
+            llm_balance=limits.llm_tokens,
             expires_at=None if days is None else request.app[keys.CLOCK].now() + timedelta(days=days),
             mature=config.mature,
             limit_in_guild=None if server is None else config.tokens_per_server,
@@ -135,6 +147,22 @@ async def _create(request: web.Request, session: Session, fields: Mapping[str, s
     except ValueError as error:
         raise invalid(_sentence(str(error))) from None
     return Outcome(said=f"“{issued.token.name}” is made.", issued=issued)
+
+
+async def _change(request: web.Request, session: Session, fields: Mapping[str, str]) -> Outcome:
+    token, scope = await _find(request, session, fields)
+    limits = _read_limits(session, fields)
+    try:
+        changed = await request.app[keys.TOKENS].change(
+            token.id,
+            guild_id=scope,
+            name=fields.get("name"),
+            daily_calls=limits.daily_calls,
+            llm_balance=limits.llm_tokens,
+        )
+    except ValueError as error:
+        raise invalid(_sentence(str(error))) from None
+    return Outcome(said=f"“{changed.name}” is changed.")
 
 
 async def _rotate(request: web.Request, session: Session, fields: Mapping[str, str]) -> Outcome:
@@ -168,6 +196,13 @@ async def _find(request: web.Request, session: Session, fields: Mapping[str, str
         return await request.app[keys.TOKENS].get(fields.get("id", ""), guild_id=scope), scope
     except TokenNotFoundError:
         raise invalid("There is no such token here any more.") from None
+
+
+def _read_limits(session: Session, fields: Mapping[str, str]) -> Limits:
+    return Limits(
+        daily_calls=read_whole(fields, "daily_calls", "Calls a day", low=0, high=MOST_DAILY_CALLS[session.is_operator]),
+        llm_tokens=read_whole(fields, "llm_tokens", "LLM tokens", low=0, high=MOST_LLM_TOKENS),
+    )
 
 
 def _server(session: Session, fields: Mapping[str, str]) -> Server:

@@ -1,7 +1,9 @@
 import asyncio
 import re
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -153,6 +155,22 @@ async def test_refusals_are_one_family() -> None:
     assert all(
         issubclass(kind, TokenRefusedError) for kind in (TokenUnknownError, TokenRevokedError, TokenExpiredError)
     )
+
+
+async def test_a_token_gets_another_name_and_other_limits_and_keeps_the_rest(store: TokenStore) -> None:
+    issued = await store.create("a", daily_calls=3, guild_id=1, llm_balance=9)
+    assert await store.change(issued.token.id, guild_id=1) == issued.token
+    changed = await store.change(issued.token.id, guild_id=1, name=" b ", daily_calls=4)
+    assert changed == replace(issued.token, name="b", daily_calls=4)
+    assert await store.change(issued.token.id, llm_balance=0) == replace(changed, llm_balance=0)
+    assert await store.find(issued.secret) == replace(changed, llm_balance=0)
+    impossible: tuple[dict[str, Any], ...] = ({"name": "a\nb"}, {"daily_calls": -1}, {"llm_balance": 2**63})
+    for values in impossible:
+        with pytest.raises(ValueError, match=r"(name|daily calls|LLM tokens): "):
+            await store.change(issued.token.id, **values)
+    with pytest.raises(TokenNotFoundError):
+        await store.change(issued.token.id, guild_id=2, name="theirs")
+    assert (await store.get(issued.token.id)).name == "b"
 
 
 async def test_a_guild_reaches_only_its_own_tokens(store: TokenStore) -> None:

@@ -108,7 +108,7 @@ async def test_a_forged_session_is_none(service: Service, cookie: str) -> None:
     ],
     ids=["no token", "forged", "cross-site", "same-site", "other origin", "no origin"],
 )
-@pytest.mark.parametrize("path", ["/tokens/create", "/tokens/rotate", "/tokens/revoke", "/logout"])
+@pytest.mark.parametrize("path", ["/tokens/create", "/tokens/change", "/tokens/rotate", "/tokens/revoke", "/logout"])
 async def test_a_form_that_another_site_sends_changes_nothing(
     service: Service, path: str, headers: dict[str, str], form: str | None
 ) -> None:
@@ -163,6 +163,7 @@ async def test_bad_fields_are_told_plainly(service: Service, fields: dict[str, s
         ("/tokens/rotate", {"seen": "0", "grace": "-1"}),
         ("/tokens/rotate", {"seen": "0", "id": "tok_none"}),
         ("/tokens/revoke", {"id": "tok_none"}),
+        ("/tokens/change", {"id": "tok_none"}),
     ],
 )
 async def test_damaged_forms_are_refused(service: Service, path: str, fields: dict[str, Any]) -> None:

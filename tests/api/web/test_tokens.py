@@ -58,6 +58,14 @@ async def make(page: Page, name: str, **fields: str) -> None:
     await form.get_by_role("button", name="Make the token").click()
 
 
+async def edit(page: Page, name: str, **fields: str) -> None:
+    row = page.get_by_role("row").filter(has_text=name)
+    await row.get_by_label(f"Edit {name}").click()
+    for label, value in fields.items():
+        await row.get_by_label(label.replace("_", " "), exact=True).fill(value)
+    await row.get_by_role("button", name="Save").click()
+
+
 async def test_the_link_logs_in_once_and_hands_over_a_token(page: Page, service: Service) -> None:
     link = await login_link(service)
     await page.goto(link)
@@ -93,6 +101,26 @@ async def test_a_token_is_made_rotated_with_grace_and_revoked(page: Page, servic
     await expect(page.get_by_text("“My program” is revoked.")).to_be_visible()
     with pytest.raises(TokenRevokedError):
         await service.tokens.find(second)
+
+
+async def test_a_token_gets_another_name_and_other_limits(page: Page, service: Service) -> None:
+    await log_in_as_operator(page, service)
+    await make(page, "My program", Calls_a_day="5", LLM_tokens_in_all="1000")
+    token = await service.tokens.find(await shown_secret(page))
+    await edit(page, "My program", Name="Mine", Calls_a_day="7")
+    await expect(page.get_by_text("“Mine” is changed.")).to_be_visible()
+    await expect(page.get_by_role("row").filter(has_text=token.id)).to_contain_text("0 of 7")
+    changed = await service.tokens.get(token.id)
+    assert (changed.name, changed.daily_calls, changed.llm_balance) == ("Mine", 7, 1000)
+    await edit(page, "Mine", LLM_tokens_left="2000")
+    await expect(page.get_by_text("2,000 left")).to_be_visible()
+    await page.evaluate("document.querySelectorAll('form').forEach(form => form.noValidate = true)")
+    await edit(page, "Mine", Name="Yours", Calls_a_day="-1")
+    await expect(page.get_by_text("Calls a day: give a whole number from 0 to 2,147,483,647.")).to_be_visible()
+    row = page.get_by_role("row").filter(has_text=token.id)
+    await expect(row.get_by_label("Name")).to_have_value("Yours")
+    await expect(page.locator("form.create").get_by_label("Name")).to_have_value("")
+    assert (await service.tokens.get(token.id)).name == "Mine"
 
 
 async def test_two_tabs_that_rotate_the_same_token_lose_no_secret(page: Page, service: Service) -> None:
