@@ -8,6 +8,9 @@ WORKERS ?= --numprocesses 4 --dist loadfile --no-loadscope-reorder
 NODE_MODULES := tests/javascript/node_modules
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .DEFAULT_GOAL := help
+# Some environments forbid Python to keep what it compiles. Then every `parley` that a test starts would compile all of
+# Parley again, and every worker all tests.
+export PYTHONDONTWRITEBYTECODE =
 .PHONY: help run test test-postgres test-litellm fuzz lint types format words vendor pictures bench native soak demo-model demo-adapter clean
 
 help:
