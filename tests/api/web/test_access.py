@@ -34,7 +34,10 @@ print(1)
 
 
 async def is_wider_than_the_screen(page: Page) -> bool:
-    wider: bool = await page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
+    wider: bool = await page.evaluate(
+        """[...document.querySelectorAll(".scroll")].some(each => each.scrollWidth > each.clientWidth)
+            || document.documentElement.scrollWidth > window.innerWidth"""
+    )
     return wider
 
 
