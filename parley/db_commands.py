@@ -151,7 +151,7 @@ def _keep_present(url: str) -> Path | None:
     path = _DATA / "parley.db" if is_postgresql(url) else parse_path(url)
     if not is_postgresql(url) and not path.exists():
         return None
-    kept = path.with_name(f"{path.name}.before-restore-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+    kept = path.with_name(f"{path.name}.before-restore-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}")
     _back_up(url, kept)
     return kept
 

@@ -46,6 +46,14 @@ async def test_a_running_parley_goes_on_with_what_was_restored(tmp_path: Path) -
         assert "made later" in await _tokens(tmp_path), "what a restore replaced can be had back"
 
 
+async def test_restores_that_follow_each_other_at_once_each_keep_what_they_replace(tmp_path: Path) -> None:
+    await run_here(tmp_path, "token", "create", "--name", "kept")
+    await run_here(tmp_path, "db", "backup", "copy.db")
+    restores = [await run_here(tmp_path, "db", "restore", "copy.db") for _ in range(5)]
+    assert {(status, error) for status, _, error in restores} == {(0, "")}
+    assert len(list((tmp_path / "data").glob("parley.db.before-restore-*"))) == 5
+
+
 async def test_a_restore_makes_a_database_where_there_is_none(tmp_path: Path) -> None:
     await run_here(tmp_path, "token", "create", "--name", "kept")
     await run_here(tmp_path, "db", "backup", "copy.db")
@@ -94,7 +102,7 @@ async def test_an_installation_moves_to_postgresql_and_is_backed_up_there(tmp_pa
             assert "stop it first" in error
             assert list((tmp_path / "data").glob("*.before-restore-*")) == [], "nothing was replaced"
             parley.signal(signal.SIGTERM)
-            assert await parley.stopped(within_seconds=30) == 0
+            assert await parley.stopped() == 0
         await run_here(tmp_path, "token", "create", "--name", "made later", **settings)
         status, out, error = await run_here(tmp_path, "db", "restore", "copy.db", **settings)
         assert (status, error) == (0, "")
