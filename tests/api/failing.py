@@ -158,7 +158,7 @@ class Stage:
         asking = [asyncio.ensure_future(self.service.post("/ai/chat", body)) for _ in range(requests)]
         queue = self.service.app[keys.PIPELINE].queue
         try:
-            await eventually(lambda: queue.running + queue.waiting == requests, within_seconds=20)
+            await eventually(lambda: queue.running + queue.waiting == requests)
             yield
         finally:
             self.let_go()
@@ -206,7 +206,7 @@ class Stage:
 
     async def settled(self) -> None:
         """Wait until no call is open: a stream's last words are sent before it is closed."""
-        await eventually(lambda: not self.service.app[keys.ALLOWANCE].open, within_seconds=20)
+        await eventually(lambda: not self.service.app[keys.ALLOWANCE].open)
 
 
 async def _locked(*_: object, **__: object) -> None:

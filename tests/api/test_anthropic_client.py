@@ -280,7 +280,7 @@ async def test_an_error_midway_is_raised_from_the_stream(
     with pytest.raises(anthropic.APIStatusError) as caught:
         _ = [event async for event in stream]
     assert caught.value.type == "api_error"
-    await eventually(lambda: not service.app[keys.ALLOWANCE].open, within_seconds=20)
+    await eventually(lambda: not service.app[keys.ALLOWANCE].open)
     assert await service.calls_used() == 0
 
 
@@ -289,7 +289,7 @@ async def test_a_full_queue_is_an_overloaded_error_and_a_stream_that_waits_is_no
 ) -> None:
     engine.may_go_on.clear()
     first = asyncio.ensure_future(ask(client))
-    await eventually(lambda: engine.asked > 0, within_seconds=20)
+    await eventually(lambda: engine.asked > 0)
     body = {"model": MODEL_NAME, "max_tokens": 8, "messages": HELLO, "stream": True}
     async with service.session.post(f"{service.url}/v1/messages", json=body, headers=service.headers) as waiting:
         assert (await waiting.content.readline()) == b": waiting in line, place 1\n"

@@ -92,7 +92,7 @@ async def asking_for_much(service: Service) -> AsyncIterator[socket.socket]:
         loop = asyncio.get_running_loop()
         await loop.sock_connect(plug, ("127.0.0.1", int(service.url.rsplit(":", 1)[1])))
         await loop.sock_sendall(plug, b"GET /docs HTTP/1.1\r\nHost: x\r\n\r\n" * 200)
-        await eventually(lambda: is_held(plug), within_seconds=5)
+        await eventually(lambda: is_held(plug))
         yield plug
 
 
@@ -163,7 +163,7 @@ async def test_one_connection_too_many_is_refused_until_another_ends(demo_engine
                 assert await until_closed(refused) == b""
             writer.write(LOOK)
             assert (await read_reply(first))[0] == 200, "who was there is served on"
-        await eventually(lambda: not service.runner.server.connections, within_seconds=5)  # type: ignore[union-attr]
+        await eventually(lambda: not service.runner.server.connections)  # type: ignore[union-attr]
         assert (await service.get("/healthz"))[0] == 200
 
 

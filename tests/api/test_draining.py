@@ -22,11 +22,11 @@ async def test_a_stop_ends_what_outlasts_its_time_and_gives_it_back(demo_engine:
     async with running_service(demo_engine, tmp_path) as service:
         draining = service.app[keys.DRAINING]
         asking = asyncio.create_task(service.post("/ai/chat", ENDLESS))
-        await eventually(lambda: any(c.completion_tokens for c in service.app[keys.ALLOWANCE].open), within_seconds=20)
+        await eventually(lambda: any(c.completion_tokens for c in service.app[keys.ALLOWANCE].open))
         await draining.wait(0.01)
         service.app[keys.ALLOWANCE].is_stopping = True
         draining.cancel()
-        await eventually(lambda: not service.app[keys.ALLOWANCE].open, within_seconds=5)
+        await eventually(lambda: not service.app[keys.ALLOWANCE].open)
         assert await service.calls_used() == 0
         await asyncio.gather(asking, return_exceptions=True)
 
@@ -37,7 +37,7 @@ async def test_waiting_for_requests_ends_at_once_when_none_runs_or_somebody_hurr
         await draining.wait(60)
         hurry = asyncio.Event()
         asking = asyncio.create_task(service.post("/ai/chat", ENDLESS))
-        await eventually(lambda: bool(service.app[keys.ALLOWANCE].open), within_seconds=4)
+        await eventually(lambda: bool(service.app[keys.ALLOWANCE].open))
         hurry.set()
         await draining.wait(60, hurry=hurry)
         asking.cancel()
@@ -96,7 +96,7 @@ async def test_a_call_is_given_back_once_the_database_is_free_again(demo_engine:
     async with running_service(demo_engine, tmp_path, busy_timeout_seconds=0.2) as service:
         allowance = service.app[keys.ALLOWANCE]
         asking = asyncio.create_task(service.post("/ai/chat", {**ENDLESS, "stream": False, "num_ctx": 1024}))
-        await eventually(lambda: any(call.completion_tokens for call in allowance.open), within_seconds=20)
+        await eventually(lambda: any(call.completion_tokens for call in allowance.open))
         with locked(tmp_path / "parley.db"):
             status, error, _ = await asking
         assert (status, error["error"]) == (503, "Busy")

@@ -87,16 +87,16 @@ async def test_a_flooder_delays_others_by_no_more_than_two_requests_and_leaves_a
             flooder, other = person(1), person(2)
         engine.may_go_on.clear()
         async with flooded(service, flooder, FLOOD):
-            await eventually(lambda: (queue.running, queue.waiting) == (SLOTS, FLOOD - SLOTS), within_seconds=30)
+            await eventually(lambda: (queue.running, queue.waiting) == (SLOTS, FLOOD - SLOTS))
             asking = asyncio.create_task(service.post("/ai/chat", saying("other"), headers=other))
-            await eventually(lambda: queue.waiting == FLOOD - SLOTS + 1, within_seconds=30)
-            await eventually(lambda: len(engine.started) == SLOTS, within_seconds=30)
+            await eventually(lambda: queue.waiting == FLOOD - SLOTS + 1)
+            await eventually(lambda: len(engine.started) == SLOTS)
             engine.may_go_on.set()
             assert (await asking)[0] == 200
             between = engine.started[SLOTS : engine.started.index("other")]
             assert len(between) <= 2
             assert set(between) <= {"flood"}
-        await eventually(lambda: not (queue.waiting or queue.running or allowance.open), within_seconds=10)
+        await eventually(lambda: not (queue.waiting or queue.running or allowance.open))
         await allowance.drain()
         # Who never had a slot has paid nothing. Some got one in the moment in which they left.
         tenant = service.token.tenant_id if who == "tenants" else "discord:4711"
@@ -109,13 +109,13 @@ async def test_a_flooder_takes_nobody_elses_room(demo_engine: Engine, tmp_path: 
         queue = service.app[keys.PIPELINE].queue
         engine.may_go_on.clear()
         async with flooded(service, service.headers, 20) as flood:
-            await eventually(lambda: sum(task.done() for task in flood) == 13, within_seconds=30)
+            await eventually(lambda: sum(task.done() for task in flood) == 13)
             assert {task.result() for task in flood if task.done()} == {503}
             assert (queue.running, queue.waiting) == (1, 6)
             asking = asyncio.create_task(
                 service.post("/ai/chat", saying("other"), headers=await token_of_another(service))
             )
-            await eventually(lambda: queue.waiting == 7, within_seconds=30)
+            await eventually(lambda: queue.waiting == 7)
             engine.may_go_on.set()
             assert (await asking)[0] == 200
             # Who was let in before stayed.
@@ -132,12 +132,12 @@ async def test_many_flooders_together_take_nobody_elses_room(demo_engine: Engine
         for token in tokens:
             flood = await stack.enter_async_context(flooded(service, {"Authorization": token.secret}, 9))
             floods.append(flood)
-            await eventually(partial(are_some_refused, flood), within_seconds=30)
-        await eventually(lambda: sum(not task.done() for flood in floods for task in flood) == 9, within_seconds=30)
+            await eventually(partial(are_some_refused, flood))
+        await eventually(lambda: sum(not task.done() for flood in floods for task in flood) == 9)
         assert queue.waiting == 8
         asking = asyncio.create_task(service.post("/ai/chat", saying("other"), headers=await token_of_another(service)))
         # One of them gives way, and is told so.
-        await eventually(lambda: sum(not task.done() for flood in floods for task in flood) == 8, within_seconds=30)
+        await eventually(lambda: sum(not task.done() for flood in floods for task in flood) == 8)
         assert (queue.waiting, asking.done()) == (8, False)
         engine.may_go_on.set()
         assert (await asking)[0] == 200
@@ -156,7 +156,7 @@ async def test_who_gives_way_after_a_place_was_told_reads_it_as_the_last_line(
         queue = service.app[keys.PIPELINE].queue
         engine.may_go_on.clear()
         async with flooded(service, service.headers, 2):
-            await eventually(lambda: (queue.running, queue.waiting) == (1, 1), within_seconds=30)
+            await eventually(lambda: (queue.running, queue.waiting) == (1, 1))
             body = {**saying("last"), "stream": True}
             async with service.session.post(f"{service.url}/ai/chat", json=body, headers=service.headers) as response:
                 assert "queue" in json.loads(await response.content.readline())
@@ -176,10 +176,10 @@ async def test_a_flooder_leaves_a_slot_to_those_who_asked_lately(demo_engine: En
         assert (await service.post("/ai/chat", saying("other"), headers=other))[0] == 200
         engine.may_go_on.clear()
         async with flooded(service, service.headers, 10):
-            await eventually(lambda: queue.running + queue.waiting == 10, within_seconds=30)
+            await eventually(lambda: queue.running + queue.waiting == 10)
             assert queue.running == 1
             asking = asyncio.create_task(service.post("/ai/chat", saying("other"), headers=other))
-            await eventually(lambda: engine.started.count("other") == 2, within_seconds=30)
+            await eventually(lambda: engine.started.count("other") == 2)
             assert queue.waiting == 9
             engine.may_go_on.set()
             assert (await asking)[0] == 200

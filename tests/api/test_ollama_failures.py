@@ -54,7 +54,7 @@ async def test_a_stream_that_waits_is_kept_alive_with_empty_lines_of_the_reply(
 ) -> None:
     engine.may_go_on.clear()
     first = asyncio.ensure_future(chat(client))
-    await eventually(lambda: engine.asked > 0, within_seconds=20)
+    await eventually(lambda: engine.asked > 0)
     stream = await client.generate(model=MODEL_NAME, prompt="Hello!", stream=True)
     sign = await anext(aiter(stream))
     assert (sign.response, sign.done) == ("", False)
@@ -68,7 +68,7 @@ async def test_a_stream_that_waits_tells_its_place_in_a_field_that_clients_skip(
 ) -> None:
     engine.may_go_on.clear()
     first = asyncio.ensure_future(chat(client))
-    await eventually(lambda: engine.asked > 0, within_seconds=20)
+    await eventually(lambda: engine.asked > 0)
     body = {"model": MODEL_NAME, "prompt": "Hello!"}
     async with service.session.post(f"{service.url}/api/generate", json=body, headers=service.headers) as response:
         told = json.loads(await response.content.readline())

@@ -46,7 +46,7 @@ async def test_a_stream_that_waits_is_kept_alive_with_comments(
 ) -> None:
     engine.may_go_on.clear()
     first = asyncio.ensure_future(create(client))
-    await eventually(lambda: engine.asked > 0, within_seconds=20)
+    await eventually(lambda: engine.asked > 0)
     body = {"model": MODEL_NAME, "messages": HELLO, "stream": True}
     async with service.session.post(
         f"{service.url}/v1/chat/completions", json=body, headers=service.headers
@@ -66,5 +66,5 @@ async def test_hanging_up_ends_every_choice(client: AsyncOpenAI, service: Servic
         break
     await stream.close()
     queue = service.app[keys.PIPELINE].queue
-    await eventually(lambda: not (queue.running or queue.waiting), within_seconds=20)
+    await eventually(lambda: not (queue.running or queue.waiting))
     assert await service.calls_used() == 1

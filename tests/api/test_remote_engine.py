@@ -160,7 +160,7 @@ async def test_two_llama_servers_one_of_which_dies(tmp_path: Path) -> None:
             status, health, _ = await service.get("/readyz")
             assert (status, health["status"]) == (503, "unavailable")
             await servers[home - 1].start()
-            await eventually(lambda: _is_up(service, home), within_seconds=30)
+            await eventually(lambda: _is_up(service, home))
             assert (await service.ask("Are you back?", num_predict=8))["done"] is True
     finally:
         for server in servers:

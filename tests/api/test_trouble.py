@@ -65,11 +65,11 @@ async def test_a_call_is_closed_however_long_the_lock_lasts(
     async with running_service(demo_engine, tmp_path, busy_timeout_seconds=0.1) as service:
         calls = service.app[keys.ALLOWANCE]
         asking = asyncio.create_task(service.post("/ai/chat", LONG))
-        await eventually(lambda: any(call.completion_tokens for call in calls.open), within_seconds=20)
+        await eventually(lambda: any(call.completion_tokens for call in calls.open))
         with locked(tmp_path / "parley.db"):
             assert (await asking)[0] == 503
-            await eventually(lambda: caplog.text.count("could not be closed yet") > 6, within_seconds=20)
-        await eventually(lambda: not calls._closing, within_seconds=20)
+            await eventually(lambda: caplog.text.count("could not be closed yet") > 6)
+        await eventually(lambda: not calls._closing)
         assert await service.calls_used() == 0
         assert await service.ledger.reclaim_open_calls() == 0
 
@@ -79,7 +79,7 @@ async def test_a_stop_does_not_wait_for_a_lock_that_lasts(demo_engine: Engine, t
     async with running_service(demo_engine, tmp_path, busy_timeout_seconds=0.02) as service:
         calls = service.app[keys.ALLOWANCE]
         asking = asyncio.create_task(service.post("/ai/chat", LONG))
-        await eventually(lambda: any(call.completion_tokens for call in calls.open), within_seconds=20)
+        await eventually(lambda: any(call.completion_tokens for call in calls.open))
         with locked(tmp_path / "parley.db"):
             assert (await asking)[0] == 503
             async with asyncio.timeout(10):
@@ -102,7 +102,7 @@ async def test_a_move_that_fails_after_its_caller_has_left_says_nothing_of_itsel
         leaving.cancel()
         await asyncio.gather(leaving, return_exceptions=True)
         may_fail.set()
-        await eventually(lambda: not calls._closing, within_seconds=10)
+        await eventually(lambda: not calls._closing)
         del leaving
         gc.collect()
         assert "never retrieved" not in caplog.text
@@ -140,7 +140,7 @@ async def test_a_reply_that_runs_over_a_jump_past_midnight_belongs_to_the_day_it
     async with running_service(engine, tmp_path, daily_calls=1, clock=clock, zone="UTC") as service:
         engine.may_go_on.clear()
         asking = asyncio.create_task(service.post("/ai/chat", HELLO))
-        await eventually(lambda: engine.asked == 1, within_seconds=20)
+        await eventually(lambda: engine.asked == 1)
         clock.time += timedelta(days=1)
         engine.may_go_on.set()
         status, reply, _ = await asking
@@ -209,7 +209,7 @@ async def test_who_waits_in_line_does_not_notice_a_jump(demo_engine: Engine, tmp
     async with running_service(engine, tmp_path, slots=1, clock=clock, reply_deadline_seconds=60.0) as service:
         engine.may_go_on.clear()
         asking = [asyncio.create_task(service.post("/ai/chat", HELLO)) for _ in range(3)]
-        await eventually(lambda: waiting(service) == 2, within_seconds=20)
+        await eventually(lambda: waiting(service) == 2)
         clock.time += jump
         engine.may_go_on.set()
         assert [status for status, _, _ in await asyncio.gather(*asking)] == [200, 200, 200]
@@ -227,7 +227,7 @@ async def test_a_reply_for_a_webhook_is_not_taken_for_lost_because_the_clock_jum
         body = {"key": service.secret, "prompt": "Hello!", "max_new_tokens": 4, "webhook": receiver.url}
         status, accepted, _ = await service.post("/api/v6/llm/chat", {**body, "no_repeat_ngram_size": 0})
         assert (status, accepted["status"]) == (200, "processing")
-        await eventually(lambda: engine.asked == 1, within_seconds=20)
+        await eventually(lambda: engine.asked == 1)
         clock.time += timedelta(hours=1)
         # Time enough to take it over, for whoever believes the clock.
         for _ in range(50):

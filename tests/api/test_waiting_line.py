@@ -51,7 +51,7 @@ async def test_who_waits_is_told_the_place_and_moves_up(demo_engine: Engine, tmp
         async with asking(service, ENDLESS) as running:
             await read(running)
             second = asyncio.create_task(_lines(service, HELLO))
-            await eventually(lambda: service.app[keys.PIPELINE].queue.waiting == 1, within_seconds=20)
+            await eventually(lambda: service.app[keys.PIPELINE].queue.waiting == 1)
             async with asking(service, HELLO) as third:
                 place = await read(third)
                 assert set(place) == {"model", "created_at", "message", "done", "queue"}
@@ -96,7 +96,7 @@ async def test_a_whole_reply_waits_in_silence(demo_engine: Engine, tmp_path: Pat
         async with asking(service, ENDLESS) as running:
             await read(running)
             waiting = asyncio.create_task(service.post("/ai/chat", {**HELLO, "stream": False}))
-            await eventually(lambda: queue.waiting == 1, within_seconds=20)
+            await eventually(lambda: queue.waiting == 1)
         status, reply, _ = await waiting
         assert (status, reply["usage"]["completion_tokens"]) == (200, 2)
 
@@ -108,7 +108,7 @@ async def held_up(engine: Engine, folder: Path) -> AsyncIterator[Service]:
     scripted.may_go_on.clear()
     async with running_service(scripted, folder, slots=1) as service:
         holding = asyncio.create_task(service.post("/ai/chat", HELLO))
-        await eventually(lambda: service.app[keys.PIPELINE].queue.running == 1, within_seconds=20)
+        await eventually(lambda: service.app[keys.PIPELINE].queue.running == 1)
         yield service
         holding.cancel()
         await asyncio.gather(holding, return_exceptions=True)
@@ -121,11 +121,11 @@ async def test_who_hangs_up_while_waiting_leaves_the_line_at_once_and_pays_nothi
     async with held_up(demo_engine, tmp_path) as service:
         queue, allowance = service.app[keys.PIPELINE].queue, service.app[keys.ALLOWANCE]
         waiting = asyncio.create_task(service.post("/ai/chat", {**HELLO, "stream": stream}))
-        await eventually(lambda: queue.waiting == 1, within_seconds=20)
+        await eventually(lambda: queue.waiting == 1)
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
-        await eventually(lambda: queue.waiting == 0, within_seconds=1)
-        await eventually(lambda: len(allowance.open) == 1, within_seconds=20)
+        await eventually(lambda: queue.waiting == 0)
+        await eventually(lambda: len(allowance.open) == 1)
         await allowance.drain()
         recorded = await service.ledger.usage(service.token.tenant_id)
         assert (recorded.used_today, recorded.prompt_tokens, recorded.completion_tokens) == (1, 0, 0)
@@ -136,8 +136,8 @@ async def test_who_is_told_a_place_and_hangs_up_gets_the_call_back(demo_engine: 
         queue, allowance = service.app[keys.PIPELINE].queue, service.app[keys.ALLOWANCE]
         async with asking(service, HELLO) as waiting:
             assert (await read(waiting))["queue"]["position"] == 1
-        await eventually(lambda: queue.waiting == 0, within_seconds=1)
-        await eventually(lambda: len(allowance.open) == 1, within_seconds=20)
+        await eventually(lambda: queue.waiting == 0)
+        await eventually(lambda: len(allowance.open) == 1)
         await allowance.drain()
         assert await service.calls_used() == 1
 
@@ -149,7 +149,7 @@ async def test_an_error_after_a_place_was_told_is_the_last_line(demo_engine: Eng
         async with asking(service, ENDLESS) as running:
             await read(running)
             refused = asyncio.create_task(_lines(service, too_long))
-            await eventually(lambda: service.app[keys.PIPELINE].queue.waiting == 1, within_seconds=20)
+            await eventually(lambda: service.app[keys.PIPELINE].queue.waiting == 1)
             async with asking(service, HELLO) as behind:
                 assert (await read(behind))["queue"]["position"] == 2
         places, pieces, last = _sorted(await refused)
@@ -163,7 +163,7 @@ async def test_a_deadline_in_the_line_gives_the_call_back(demo_engine: Engine, t
     async with running_service(demo_engine, tmp_path, slots=1, reply_deadline_seconds=0.5) as service:
         running, waiting = await asyncio.gather(_lines(service, ENDLESS), _lines(service, ENDLESS))
         assert [lines[-1]["error"] for lines in (running, waiting)] == ["Timeout", "Timeout"]
-        await eventually(lambda: not service.app[keys.ALLOWANCE].open, within_seconds=5)
+        await eventually(lambda: not service.app[keys.ALLOWANCE].open)
         assert await service.calls_used() == 0
 
 
@@ -188,7 +188,7 @@ async def test_who_leaves_while_the_prompt_is_read_pays_no_tokens(
     monkeypatch.setattr(pipeline, "SILENCE_SECONDS", 0.001)
     async with asking(service, long("else ")) as content:
         assert (await read(content))["message"]["content"] == ""
-    await eventually(lambda: not service.app[keys.ALLOWANCE].open, within_seconds=5)
+    await eventually(lambda: not service.app[keys.ALLOWANCE].open)
     assert service.app[keys.PIPELINE].queue.running == 0
     recorded = await service.ledger.usage(service.token.tenant_id)
     assert (recorded.used_today, recorded.prompt_tokens, recorded.completion_tokens) == (1, 0, 0)

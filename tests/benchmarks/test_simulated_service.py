@@ -167,9 +167,9 @@ async def test_the_real_service_starts_requests_in_the_same_order(tmp_path: Path
             else:
                 engine.may_end[number].set()
                 assert (await asked.pop(number))[0] == 200
-            await eventually(lambda: queue.running + queue.waiting == len(asked), within_seconds=10)
+            await eventually(lambda: queue.running + queue.waiting == len(asked))
             # Who has a slot has begun.
-            await eventually(lambda: len(engine.started) - (count - left(engine)) == queue.running, within_seconds=10)
+            await eventually(lambda: len(engine.started) - (count - left(engine)) == queue.running)
     assert engine.started == simulated.started
     assert engine.started != sorted(engine.started), "they did take turns"
 

@@ -73,7 +73,7 @@ async def test_they_hold_once_a_locked_database_can_be_written(api: ScriptedApi,
             amending = Amending(conversations, Forgetting(conversations, client), Lanes(), retry_seconds=0.01)
             with locked(database):
                 amended = asyncio.create_task(amending.amend(_CHANNEL, {1: None}))
-                await eventually(lambda: not database.takes_writes, within_seconds=10)
+                await eventually(lambda: not database.takes_writes)
                 assert await _kept(conversations) == ["Ada: 1", "Yes."]
             await amended
             assert await _kept(conversations) == ["Yes."]

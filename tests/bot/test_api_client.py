@@ -245,13 +245,13 @@ async def test_hanging_up_frees_the_slot_of_the_real_service(demo_engine: Engine
             assert isinstance(await anext(events), Text)
             async with aclosing(client.stream(_MESSAGES, tenant="discord:1")) as waiting:
                 assert await anext(waiting) == Queued(1, None)
-            await eventually(lambda: queue.waiting == 0, within_seconds=1)
+            await eventually(lambda: queue.waiting == 0)
             assert queue.running == 1
-        await eventually(lambda: queue.running == 0, within_seconds=1)
+        await eventually(lambda: queue.running == 0)
         asking = asyncio.create_task(collect(client.stream(_MESSAGES, tenant="discord:1", options=endless)))
-        await eventually(lambda: queue.running == 1, within_seconds=20)
+        await eventually(lambda: queue.running == 1)
         asking.cancel()
-        await eventually(lambda: queue.running == 0, within_seconds=1)
+        await eventually(lambda: queue.running == 0)
         assert (await reply(client, _MESSAGES, tenant="discord:1")).text
         assert await client.models() == [service.MODEL_NAME]
 

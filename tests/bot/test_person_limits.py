@@ -147,7 +147,7 @@ async def test_a_call_that_is_cancelled_at_any_moment_is_given_back(stores: BotS
             await asking
     entered.clear()
     asking = asyncio.create_task(ask())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await entered.wait()
     asking.cancel()
     # Cancelled once more while the call is being given back.

@@ -56,7 +56,7 @@ async def test_nothing_is_kept_in_memory_of_replies_forms_and_places_in_line(
             await has_buttons(server, message, "Regenerate")
             opened = await server.message_menu(ada, channel, ASK_ABOUT, question)
             await opened.form()
-        await eventually(lambda: not known._modals and not len(bot.answering.running), within_seconds=5)
+        await eventually(lambda: not known._modals and not len(bot.answering.running))
         assert (len(known._views), len(known._synced_message_views), len(known._modals)) == before
         assert (len(bot.lanes), len(bot.cached_messages)) == (0, 0)
 
@@ -79,9 +79,9 @@ async def test_a_private_reply_is_remembered_for_as_long_as_it_can_be_reached(
         for _ in range(3):
             uses.append(await server.slash(ada, channel, "chat", message="Hello", private=True))
             await uses[-1].replied()
-            await eventually(lambda: not len(bot.answering.running), within_seconds=5)
+            await eventually(lambda: not len(bot.answering.running))
             assert len(bot._retiring._private) == 1
-        await eventually(lambda: not bot._retiring._tasks, within_seconds=5)
+        await eventually(lambda: not bot._retiring._tasks)
     assert [list(use.replies[0].buttons) for use in uses] == [left, left, ["Regenerate"]]
 
 
@@ -111,7 +111,7 @@ async def test_the_end_of_the_bot_does_not_wait_for_buttons(
         await server.user_says(channel, ada, "And?", mentions_bot=True)
         await finished(server, channel, 2)
         await server.changes.until(lambda: server.state.rate_limited == [FAILED_EDIT], "the edit is refused")
-        await eventually(lambda: not len(bot.answering.running), within_seconds=5)
+        await eventually(lambda: not len(bot.answering.running))
         async with asyncio.timeout(3):
             await bot.close()
         assert len(bot._retiring._tasks) == 0

@@ -70,7 +70,7 @@ async def platform(folder: Path, *arguments: str, port: int, **variables: str) -
                 each.kill()
             process.kill()
             await process.wait()
-            psutil.wait_procs(children, timeout=5)
+            psutil.wait_procs(children, timeout=20)
 
 
 def procfile() -> dict[str, str]:
@@ -104,7 +104,7 @@ async def test_web_starts_with_port_and_database_alone_and_stops_in_time(tmp_pat
         started.process.send_signal(signal.SIGTERM)
         await asyncio.wait_for(started.process.wait(), 20)
         assert "web.1 stopped (rc=0)" in started.printed()
-        assert psutil.wait_procs(children, timeout=2)[1] == []
+        assert psutil.wait_procs(children, timeout=20)[1] == []
         assert "Traceback" not in started.printed()
 
 

@@ -1,7 +1,7 @@
 """How tests ask an engine: plain options, a whole reply, and a look at its slots."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -60,10 +60,3 @@ async def wait_for_busy_slots(engine: LlamaCppEngine, count: int, *, timeout_sec
     async with asyncio.timeout(timeout_seconds):
         while await count_busy_slots(engine) != count:  # noqa: ASYNC110 - another process decides
             await asyncio.sleep(0.01)
-
-
-async def wait_until(condition: Callable[[], bool], *, timeout_seconds: float) -> None:
-    """Return when something that nobody announces is true; raises `TimeoutError`."""
-    async with asyncio.timeout(timeout_seconds):
-        while not condition():  # noqa: ASYNC110 - processes come and go without a word
-            await asyncio.sleep(0.005)

@@ -267,33 +267,33 @@ async def _fetch_settings(engine: LlamaCppEngine, body: dict[str, Any]) -> dict[
     raise AssertionError("no last event")
 
 
-async def test_closing_a_stream_frees_its_slot_within_a_second(slow_engine: LlamaCppEngine) -> None:
+async def test_closing_a_stream_frees_its_slot(slow_engine: LlamaCppEngine) -> None:
     async with aclosing(slow_engine.generate([1, 300], options(max_tokens=16_000))) as events:
         async for event in events:
             assert isinstance(event, Piece)
             break
         assert await count_busy_slots(slow_engine) == 1
-    await wait_for_busy_slots(slow_engine, 0, timeout_seconds=1)
+    await wait_for_busy_slots(slow_engine, 0, timeout_seconds=10)
 
 
-async def test_cancelling_during_the_prompt_frees_its_slot_within_a_second(slow_engine: LlamaCppEngine) -> None:
+async def test_cancelling_during_the_prompt_frees_its_slot(slow_engine: LlamaCppEngine) -> None:
     asking = asyncio.create_task(ask(slow_engine, LONG_PROMPT))
-    await wait_for_busy_slots(slow_engine, 1, timeout_seconds=5)
+    await wait_for_busy_slots(slow_engine, 1, timeout_seconds=20)
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
-    await wait_for_busy_slots(slow_engine, 0, timeout_seconds=1)
+    await wait_for_busy_slots(slow_engine, 0, timeout_seconds=10)
 
 
 async def test_cancelling_while_waiting_for_a_slot_leaves_nothing_behind(slow_engine: LlamaCppEngine) -> None:
     running = asyncio.create_task(ask(slow_engine, [1, 300], options(max_tokens=16_000)))
-    await wait_for_busy_slots(slow_engine, 1, timeout_seconds=5)
+    await wait_for_busy_slots(slow_engine, 1, timeout_seconds=20)
     waiting = asyncio.create_task(ask(slow_engine, LONG_PROMPT))
     await asyncio.sleep(0.2)
     waiting.cancel()
     running.cancel()
     await asyncio.gather(waiting, running, return_exceptions=True)
-    await wait_for_busy_slots(slow_engine, 0, timeout_seconds=1)
+    await wait_for_busy_slots(slow_engine, 0, timeout_seconds=10)
     _, end = await ask(slow_engine, [1, 300], options(max_tokens=2))
     assert end.completion_tokens == 2
 

@@ -7,7 +7,6 @@ import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
-from time import monotonic
 
 import psutil
 import pytest
@@ -19,12 +18,13 @@ from generation.launch import LlamaCppConfig
 from generation.llama_cpp import LlamaCppEngine
 from generation.private_folder import PrivateFolder
 from generation.supervisor import Timing
-from tests.generation.asking import ask, options, wait_until
+from tests.generation.asking import ask, options
 from tests.generation.conftest import config_for
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-QUICK = Timing(health_interval=0.1, unresponsive_after=1.0)
+QUICK = Timing(health_interval=0.1, unresponsive_after=2.0)
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -52,8 +52,8 @@ def pid_of(engine: LlamaCppEngine) -> int:
     return engine.child_pid
 
 
-async def wait_until_gone(*pids: int, timeout_seconds: float = 5) -> None:
-    await wait_until(lambda: not any(map(_is_running, pids)), timeout_seconds=timeout_seconds)
+async def wait_until_gone(*pids: int) -> None:
+    await eventually(lambda: not any(map(_is_running, pids)))
 
 
 def _is_running(pid: int) -> bool:
@@ -64,16 +64,15 @@ def _is_running(pid: int) -> bool:
 
 
 async def wait_for_restart(engine: LlamaCppEngine, count: int = 1) -> None:
-    await wait_until(lambda: engine.status.restarts >= count, timeout_seconds=10)
-    await engine.wait_until_ready(10)
+    await eventually(lambda: engine.status.restarts >= count)
+    await engine.wait_until_ready(60)
 
 
-async def test_a_killed_engine_fails_what_is_running_and_answers_again_within_ten_seconds(
+async def test_a_killed_engine_fails_what_is_running_and_answers_again(
     mortal: LlamaCppEngine,
 ) -> None:
     running = mortal.generate([1, 300], options(max_tokens=2000))
     assert isinstance(await anext(running), Piece)
-    killed_at = monotonic()
     os.kill(pid_of(mortal), signal.SIGKILL)
     with pytest.raises(EngineUnavailableError):
         async for _ in running:
@@ -81,13 +80,12 @@ async def test_a_killed_engine_fails_what_is_running_and_answers_again_within_te
     await wait_for_restart(mortal)
     _, end = await ask(mortal, [1, 300])
     assert end.completion_tokens == 24
-    assert monotonic() - killed_at < 10
     assert (mortal.status.state, mortal.status.restarts) == (EngineState.READY, 1)
 
 
 async def test_while_it_restarts_calls_say_unavailable_and_why(mortal: LlamaCppEngine) -> None:
     os.kill(pid_of(mortal), signal.SIGKILL)
-    await wait_until(lambda: mortal.status.state is not EngineState.READY, timeout_seconds=5)
+    await eventually(lambda: mortal.status.state is not EngineState.READY)
     assert mortal.status.state is EngineState.RESTARTING
     assert "killed" in mortal.status.reason
     with pytest.raises(EngineUnavailableError) as caught:
@@ -95,7 +93,7 @@ async def test_while_it_restarts_calls_say_unavailable_and_why(mortal: LlamaCppE
     assert caught.value.reason == mortal.status.reason
     with pytest.raises(EngineUnavailableError):
         await mortal.wait_until_ready(0)
-    await mortal.wait_until_ready(10)
+    await mortal.wait_until_ready(60)
     assert await mortal.encode_text("x")
 
 
@@ -302,7 +300,7 @@ async def test_a_cancelled_start_leaves_no_process(tiny_model: Path, tmp_path: P
     program.chmod(0o755)
     engine = LlamaCppEngine(replace(config_for(tiny_model), server_binary=program), timing=Timing(stop_grace=1))
     starting = asyncio.create_task(engine.start())
-    await wait_until(lambda: engine.child_pid is not None, timeout_seconds=5)
+    await eventually(lambda: engine.child_pid is not None)
     pid = pid_of(engine)
     starting.cancel()
     with contextlib.suppress(asyncio.CancelledError):
@@ -320,11 +318,11 @@ async def test_a_restart_that_fails_is_tried_again_until_it_succeeds(tiny_model:
     try:
         moved = model.rename(tmp_path / "away.gguf")
         os.kill(pid_of(engine), signal.SIGKILL)
-        await wait_until(lambda: engine.status.restarts >= 3, timeout_seconds=20)
+        await eventually(lambda: engine.status.restarts >= 3)
         assert engine.status.state is EngineState.RESTARTING
         assert "cannot load it" in engine.status.reason
         moved.rename(model)
-        await engine.wait_until_ready(10)
+        await engine.wait_until_ready(60)
         await ask(engine, [1, 300])
     finally:
         await engine.close()
@@ -337,7 +335,7 @@ async def test_closing_during_a_restart_leaves_no_process(tiny_model: Path, tmp_
     await engine.start()
     model.unlink()
     os.kill(pid_of(engine), signal.SIGKILL)
-    await wait_until(lambda: engine.status.restarts >= 2, timeout_seconds=20)
+    await eventually(lambda: engine.status.restarts >= 2)
     waiting = asyncio.create_task(engine.wait_until_ready(30))
     await asyncio.sleep(0)
     await engine.close()

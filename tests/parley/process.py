@@ -17,8 +17,9 @@ from click.testing import CliRunner
 
 from parley.cli import main
 from parley.settings import known_names
+from tests.waiting import PATIENCE_SECONDS
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 
 
 def free_port() -> int:
@@ -52,7 +53,8 @@ class Parley:
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
-    async def stopped(self, *, within_seconds: float) -> int:
+    async def stopped(self, *, within_seconds: float = PATIENCE_SECONDS) -> int:
+        """Wait for its end and return its exit status."""
         async with asyncio.timeout(within_seconds):
             return await self.process.wait()
 
@@ -103,7 +105,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         children = psutil.Process(process.pid).children(recursive=True)
         process.kill()
         await process.wait()
-        psutil.wait_procs(children, timeout=5)
+        psutil.wait_procs(children, timeout=20)
 
 
 async def run(folder: Path, *arguments: str, **settings: str) -> tuple[int, str, str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from parley.chat import Talk, harmless, obey
 from tests.parley.process import environment
 
-ANSWER_SECONDS = 30.0
+ANSWER_SECONDS = 90.0
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x08")
 UP, CTRL_C, CTRL_D = "\x1b[A", "\x03", "\x04"
 

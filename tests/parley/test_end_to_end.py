@@ -35,7 +35,7 @@ async def test_people_in_discord_talk_to_the_model_and_it_remembers_after_a_rest
             assert await chat.deferred() < 3
             assert (await chat.replied())[0].strip()
             parley.signal(signal.SIGTERM)
-            assert await parley.stopped(within_seconds=20) == 0
+            assert await parley.stopped() == 0
         async with started(tmp_path, **settings(discord)):
             await discord.connected()
             await discord.user_says(channel, ada, "What is my lucky number?", mentions_bot=True)
@@ -86,7 +86,7 @@ async def test_bot_and_service_run_apart(tmp_path: Path) -> None:
                 chat = await discord.slash(ada, channel, "chat", message="Hello!")
                 assert (await chat.replied())[0].strip()
                 bot.signal(signal.SIGTERM)
-                assert await bot.stopped(within_seconds=20) == 0
+                assert await bot.stopped() == 0
 
 
 async def ask(parley: Parley, token: str, text: str) -> tuple[int, Any]:
@@ -148,7 +148,7 @@ async def test_nothing_that_was_told_is_lost_by_kill_9_at_any_moment(tmp_path: P
                 chatting = asyncio.create_task(keep_chatting(discord, channel, ada))
                 await asyncio.sleep(random.uniform(0.3, 2.0))
                 parley.signal(signal.SIGKILL)
-                await parley.stopped(within_seconds=5)
+                await parley.stopped()
                 await asyncio.gather(*clients)
                 chatting.cancel()
                 await asyncio.gather(chatting, return_exceptions=True)
@@ -156,7 +156,7 @@ async def test_nothing_that_was_told_is_lost_by_kill_9_at_any_moment(tmp_path: P
         async with started(tmp_path, **settings(discord)) as parley:
             await parley.until_ready()
             parley.signal(signal.SIGTERM)
-            assert await parley.stopped(within_seconds=20) == 0
+            assert await parley.stopped() == 0
         replies = channel.own_messages(discord.bot)
         # One that still grew when the process died has its Stop button for ever; nobody read it as finished.
         posted = [message.content for message in replies if "Stop" not in message.buttons]

@@ -61,9 +61,9 @@ async def test_conversations_go_on_warm_and_the_deleted_one_is_gone(tmp_path: Pa
         for name, topic in zip(names, ("rivers", "houses"), strict=True):
             await ask(parley, name, dialogue(topic, "Hello."))
         if ending is signal.SIGKILL:
-            await eventually(lambda: kept(tmp_path) == sorted(names), within_seconds=20)
+            await eventually(lambda: kept(tmp_path) == sorted(names))
         parley.signal(ending)
-        await parley.stopped(within_seconds=20)
+        await parley.stopped()
     assert kept(tmp_path) == sorted(names)
     async with conversations(tmp_path) as stored:
         await stored.clear("channel:2")

@@ -32,7 +32,7 @@ async def test_up_shows_the_model_and_answers(tmp_path: Path) -> None:
         ):
             assert (await response.json())["message"]["content"] == REPLY
         parley.signal(signal.SIGTERM)
-        assert await parley.stopped(within_seconds=20) == 0
+        assert await parley.stopped() == 0
         assert KEY not in parley.printed()
 
 

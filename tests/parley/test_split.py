@@ -131,7 +131,7 @@ async def test_two_services_and_two_bots_on_one_postgresql_work_as_one(
 
 async def stopped(parley: Parley) -> None:
     parley.signal(signal.SIGTERM)
-    assert await parley.stopped(within_seconds=20) == 0, parley.printed()
+    assert await parley.stopped() == 0, parley.printed()
 
 
 async def test_a_service_and_two_bots_on_one_sqlite_file_work_as_one(tmp_path: Path, discord: DiscordServer) -> None:

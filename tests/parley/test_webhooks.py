@@ -46,7 +46,7 @@ def is_signed(received: Received, token: str) -> bool:
 
 async def kill(parley: Parley) -> None:
     parley.signal(signal.SIGKILL)
-    assert await parley.stopped(within_seconds=20) == -9
+    assert await parley.stopped() == -9
 
 
 async def test_killed_between_two_attempts_during_one_and_while_the_reply_was_made(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ async def test_a_caller_that_leaves_while_its_batch_runs_is_let_go_when_it_has_e
         return put("a")(connection)
 
     task = asyncio.create_task(database.change(put_slowly))
-    await eventually(entered.is_set, within_seconds=30)
+    await eventually(entered.is_set)
     for _ in range(3):
         task.cancel()
         await asyncio.sleep(0)
@@ -143,7 +143,7 @@ async def test_what_fails_after_its_caller_left_is_logged_without_its_words(
         raise LookupError("private words")
 
     task = asyncio.create_task(database.change(fail_slowly))
-    await eventually(entered.is_set, within_seconds=30)
+    await eventually(entered.is_set)
     task.cancel()
     await asyncio.sleep(0)
     may_end.set()
@@ -164,7 +164,7 @@ def test_a_loop_that_is_shut_down_while_a_batch_runs_ends(url: str) -> None:
             return put("a")(connection)
 
         tasks = [asyncio.create_task(database.change(work)) for work in (put_slowly, put("b"))]
-        await eventually(entered.is_set, within_seconds=30)
+        await eventually(entered.is_set)
         tasks.append(asyncio.create_task(database.change(put("c"))))
         await asyncio.sleep(0)
         for task in asyncio.all_tasks() - {asyncio.current_task()}:

@@ -227,8 +227,8 @@ async def test_who_asks_for_nothing_knows_that_the_database_is_away_and_that_it_
         database = await Database.open(proxy.url(name), sole_service=True)
         try:
             async with away(proxy, "cut"):
-                await eventually(lambda: not database.takes_writes, within_seconds=20)
-            await eventually(lambda: database.takes_writes, within_seconds=20)
+                await eventually(lambda: not database.takes_writes)
+            await eventually(lambda: database.takes_writes)
         finally:
             await database.close()
 
@@ -277,7 +277,7 @@ async def test_what_became_of_a_commit_is_asked_for_until_the_database_is_back(
     charge = await ledger.charge(TENANT, limit=9)
     proxy.loses, proxy.cuts_at_loss = "answer", True
     settling = asyncio.create_task(ledger.settle(charge, prompt_tokens=3, completion_tokens=4))
-    await eventually(lambda: proxy.loses is None, within_seconds=20)
+    await eventually(lambda: proxy.loses is None)
     async with away(proxy, "cut"):
         with pytest.raises(DatabaseLostError):
             await ledger.charge(TENANT, limit=9)
@@ -305,7 +305,7 @@ async def test_a_close_does_not_wait_for_a_database_that_is_away(distant: Databa
     charge = await ledger.charge(TENANT, limit=9)
     proxy.loses, proxy.cuts_at_loss = "answer", True
     settling = asyncio.create_task(ledger.keep(charge))
-    await eventually(lambda: proxy.loses is None, within_seconds=20)
+    await eventually(lambda: proxy.loses is None)
     await proxy.cut()
     async with asyncio.timeout(20):
         await distant.close()

@@ -39,7 +39,7 @@ async def test_stop_hangs_up_at_once_and_keeps_what_came(
     await start_bot()
     message = await _growing(server, api, channel, ada)
     pressed = await server.press(ada, message, message.custom_id("Stop"))
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(30):
         await api.hung_up.wait()
     assert await pressed.answered() == CHANGES_LATER
     await has_buttons(server, message, "Regenerate")
@@ -146,7 +146,7 @@ async def test_stopped_in_the_line_of_the_service_a_question_leaves_it_and_nothi
     assert await interaction.replied() == ["3rd in line, about 20 s"]
     (message,) = interaction.replies
     await server.press(ada, message, message.custom_id("Stop"))
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(30):
         await api.hung_up.wait()
     await shows(server, message, replies.stopped())
     await has_buttons(server, message)

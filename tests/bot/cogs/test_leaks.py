@@ -16,10 +16,9 @@ from tests.bot.conftest import StartBot
 from tests.bot.scripted_api import ScriptedApi
 from tests.doubles.discord_model import MANAGE_MESSAGES, MEMBER_PERMISSIONS, Channel, Guild, User
 from tests.doubles.discord_server import DiscordServer
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 DELETE = "DELETE /channels/{channel}/messages/{message}"
-DEAD_WITHIN_SECONDS = 2.0
 
 
 async def make_token(stores: BotStores, guild: Guild | None, owner: User | None, name: str = "app") -> IssuedToken:
@@ -41,7 +40,7 @@ async def is_live(stores: BotStores, issued: IssuedToken) -> bool:
 
 async def dies(stores: BotStores, issued: IssuedToken) -> None:
     """Wait until a token opens nothing any more."""
-    async with asyncio.timeout(DEAD_WITHIN_SECONDS):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while await is_live(stores, issued):  # noqa: ASYNC110 - nothing announces what becomes of a row
             await asyncio.sleep(0.01)
 
@@ -413,7 +412,7 @@ async def test_without_a_database_the_message_is_neither_answered_nor_logged(
     await start_bot()
     await database.close()
     await server.user_says(channel, ada, issued.secret, mentions_bot=True)
-    await eventually(lambda: "on_message failed: StorageError" in caplog.text, within_seconds=20)
+    await eventually(lambda: "on_message failed: StorageError" in caplog.text)
     assert issued.secret not in caplog.text
     assert api.asked == []
 

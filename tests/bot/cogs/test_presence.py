@@ -215,5 +215,5 @@ async def test_a_database_that_fails_keeps_the_bot_quiet(
     channel = server.channel(guild, is_system=True)
     await database.close()
     await server.join(guild)
-    await eventually(lambda: any("no introduction to server" in each for each in caplog.messages), within_seconds=20)
+    await eventually(lambda: any("no introduction to server" in each for each in caplog.messages))
     assert _said_in(server, channel) == []

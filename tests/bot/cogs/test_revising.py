@@ -167,7 +167,7 @@ async def test_what_is_deleted_while_it_is_made_anew_ends_that(
     pressed = await server.press(ada, message, message.custom_id("Regenerate"))
     await shows(server, message, "Second")
     await server.user_deletes(question if deleted == "question" else message)
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(30):
         await api.hung_up.wait()
     if deleted == "question":
         await shows(server, message, "You said: Tell me")

@@ -144,12 +144,12 @@ async def test_one_server_that_is_away_at_the_start_does_not_hinder_it() -> None
     async with serving(server.app) as url:
         config = config_for(f"http://127.0.0.1:{port}/v1", url, api_key=KEY)
         async with running_engine(config) as (engine, _):
-            await eventually(lambda: not engine.status.replicas[0].is_up, within_seconds=20)
+            await eventually(lambda: not engine.status.replicas[0].is_up)
             assert engine.status.state is EngineState.READY
             assert "1 of 2 engine servers are out" in engine.status.worry
             await ask(engine, PROMPT, PLAIN)
             async with serving(late.app, port=port):
-                await eventually(lambda: engine.status.replicas[0].is_up, within_seconds=20)
+                await eventually(lambda: engine.status.replicas[0].is_up)
                 assert engine.status.worry == ""
 
 
@@ -161,7 +161,7 @@ async def test_one_server_that_still_loads_does_not_hinder_the_start() -> None:
     async with serving(server.app) as url, serving(server_of(load)) as loading:
         config = config_for(url, loading, api_key=KEY, patience=HASTY, start_seconds=0.1)
         async with running_engine(config) as (engine, _):
-            await eventually(lambda: not engine.status.replicas[1].is_up, within_seconds=20)
+            await eventually(lambda: not engine.status.replicas[1].is_up)
             await ask(engine, PROMPT, PLAIN)
 
 
@@ -176,7 +176,7 @@ async def test_a_server_that_comes_back_as_another_stays_out(caplog: pytest.LogC
     async with serving(other.app, port=port):
         await engine.start()
         engine._pool._replicas[0].leave("a test says so")
-        await eventually(lambda: "64 tokens of context" in engine.status.reason, within_seconds=20)
+        await eventually(lambda: "64 tokens of context" in engine.status.reason)
         assert engine.status.state is EngineState.RESTARTING
     await engine.close()
     assert KEY not in caplog.text
@@ -259,7 +259,7 @@ async def test_whatever_a_server_sends_a_caller_reads_one_of_our_errors(
         assert caught.value.retry_after_seconds >= 1
         assert KEY not in f"{caught.value!r} {engine.status} {caplog.text}"
         server.fault = None
-        await eventually(lambda: engine.status.state is EngineState.READY, within_seconds=20)
+        await eventually(lambda: engine.status.state is EngineState.READY)
         pieces, _ = await ask(engine, PROMPT, PLAIN)
         assert text_of(pieces) == REPLY
 
@@ -276,7 +276,7 @@ async def test_what_has_not_begun_is_asked_for_once_more_elsewhere(server: VllmS
             # Twice, and not for ever.
             assert [each.failures for each in engine.status.replicas] == [1, 1]
             other.fault = None
-            await eventually(lambda: all(each.is_up for each in engine.status.replicas), within_seconds=20)
+            await eventually(lambda: all(each.is_up for each in engine.status.replicas))
             for at in range(6):
                 prompt = await engine.encode_chat([Message("user", f"number {at}")])
                 pieces, _ = await ask(engine, prompt, PLAIN)
@@ -309,7 +309,7 @@ async def test_a_server_that_hangs_is_noticed_by_its_health_check() -> None:
     engine = RemoteEngine(config, cluster)
     async with serving(hanging.app, port=port):
         await engine.start()
-        await eventually(lambda: engine.status.state is EngineState.RESTARTING, within_seconds=20)
+        await eventually(lambda: engine.status.state is EngineState.RESTARTING)
         assert "health check in time" in engine.status.reason
     await engine.close()
     assert engine.status.state is EngineState.STOPPED

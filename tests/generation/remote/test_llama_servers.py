@@ -177,7 +177,7 @@ async def test_a_server_that_dies_is_left_and_taken_back() -> None:
             _, end = await ask(engine, prompt, GREEDY)
             assert isinstance(end, Finished)
             await servers[home - 1].start()
-            await eventually(lambda: not engine.status.worry, within_seconds=20)
+            await eventually(lambda: not engine.status.worry)
             before = engine.status.replicas[home - 1].replies
             await ask(engine, prompt, GREEDY)
             assert engine.status.replicas[home - 1].replies == before + 1
