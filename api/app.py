@@ -9,12 +9,11 @@ from api import keys
 from api.allowance import Allowance
 from api.auth import Authenticator
 from api.config import ApiConfig
+from api.documentation import Documentation
 from api.draining import Draining
 from api.metrics import Metrics
 from api.middleware import add_headers, answer_errors, answer_expectation, identify
 from api.modelslab_webhooks import run_webhooks
-from api.openapi import build_document
-from api.operations import render_page
 from api.pipeline import Pipeline
 from api.pulse import Pulse
 from api.queue import RequestQueue
@@ -82,8 +81,7 @@ def create_app(  # noqa: PLR0913 - the parts it is made of
     app[keys.ATTEMPTS] = Attempts(clock)
     app[keys.PULSE] = Pulse(engine, app[keys.METRICS])
     app[keys.DRAINING] = Draining()
-    app[keys.DOCUMENT] = build_document(ROUTES, DIALECTS, config.public_url, config.abilities)
-    app[keys.PAGE] = render_page(app[keys.DOCUMENT], address=config.public_url, model=config.model_name)
+    app[keys.DOCUMENTATION] = Documentation(ROUTES, DIALECTS, config)
     app[keys.STARTED_AT] = int(clock.now().timestamp())
     for route in (*ROUTES, *SERVED):
         for path in route.paths:

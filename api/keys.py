@@ -1,7 +1,6 @@
 """The typed keys under which the application and a request carry their parts; nothing else."""
 
 import asyncio
-from typing import Any
 
 from aiohttp import web
 
@@ -9,6 +8,7 @@ from api.allowance import Allowance, Call
 from api.auth import Authenticator
 from api.config import ApiConfig
 from api.dialect import Dialect, Dialects
+from api.documentation import Documentation
 from api.draining import Draining
 from api.metrics import Metrics
 from api.pipeline import Pipeline
@@ -60,8 +60,7 @@ FETCHES = web.AppKey("fetches", Signer)
 DELIVERER = web.AppKey("deliverer", Deliverer)
 BACKGROUND: web.AppKey[set[asyncio.Task[None]]] = web.AppKey("background")
 """The replies that are made for webhooks."""
-PAGE = web.AppKey("page", str)
-DOCUMENT: web.AppKey[dict[str, Any]] = web.AppKey("document")
+DOCUMENTATION = web.AppKey("documentation", Documentation)
 STARTED_AT = web.AppKey("started_at", int)
 
 REQUEST_ID = web.RequestKey("request_id", str)

@@ -1,17 +1,11 @@
 """Routes for the person who hosts it: health, readiness, metrics, the OpenAPI document and its page."""
 
-import re
 from importlib.resources import files
-from typing import Any
 
 from aiohttp import web
-from jinja2 import Environment, select_autoescape
-from markupsafe import Markup, escape
 
 from api import keys
 from api.contract import Health
-from api.examples.catalogue import LANGUAGES, TOKEN_VARIABLE
-from api.examples.page import show_examples
 from api.readiness import judge
 
 PROMETHEUS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -40,31 +34,14 @@ async def metrics(request: web.Request) -> web.Response:
 
 async def openapi(request: web.Request) -> web.Response:
     """Answer the OpenAPI document."""
-    return web.json_response(request.app[keys.DOCUMENT])
+    return web.json_response(text=await request.app[keys.DOCUMENTATION].document())
 
 
 async def docs(request: web.Request) -> web.Response:
     """Answer the documentation page."""
     headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
-    return web.Response(text=request.app[keys.PAGE], content_type="text/html", headers=headers)
-
-
-def render_page(document: dict[str, Any], *, address: str, model: str) -> str:
-    """Render the OpenAPI document as a page, with examples that ask this model at this address."""
-    environment = Environment(autoescape=select_autoescape(default=True))
-    environment.filters["code"] = _mark_code
-    template = environment.from_string(files("api").joinpath("templates/docs.html").read_text("utf-8"))
-    return template.render(
-        document=document,
-        languages=LANGUAGES,
-        token_variable=TOKEN_VARIABLE,
-        shelves=show_examples(address, model),
-    )
-
-
-def _mark_code(text: str) -> Markup:
-    """Show what stands between backticks as code; everything is escaped first."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped above
+    page = await request.app[keys.DOCUMENTATION].page()
+    return web.Response(text=page, content_type="text/html", headers=headers)
 
 
 async def style(request: web.Request) -> web.Response:  # noqa: ARG001 - every handler takes the request
