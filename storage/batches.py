@@ -21,7 +21,6 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 
 from storage.errors import StorageError
-from storage.uninterrupted import run_to_the_end
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +99,7 @@ class Batches:
         try:
             async with self._turn():
                 if batch := self._take():
-                    await run_to_the_end(self._carry_out(batch))
+                    await self._carry_out(batch)
         except StorageError as refusal:
             while batch := self._take():
                 tell(batch, [Outcome(error=refusal)] * len(batch))
@@ -108,7 +107,8 @@ class Batches:
     async def _carry_out(self, batch: Sequence[Asked]) -> None:
         try:
             await self._execute(batch)
-        except asyncio.CancelledError:
+        except BaseException:
+            # Only a loop that is being shut down gets here; nobody is left waiting for what nobody does any more.
             abandon(batch)
             raise
 
@@ -122,30 +122,40 @@ class ThreadedExecutor:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="batch_connection_worker")
+        # Kept from batch to batch: the pool's hand-over takes longer than a statement. One that saw a failure goes.
+        self._connection: Connection | None = None
 
     async def execute(self, batch: Sequence[Asked]) -> None:
         """Do the works of a batch in one transaction, and tell each its outcome."""
         works = [asked.work for asked in batch]
         loop = asyncio.get_running_loop()
-        tell(batch, await loop.run_in_executor(self._thread, execute_together, self.engine, works))
+        tell(batch, await loop.run_in_executor(self._thread, self._do_together, works))
 
     def dispose(self) -> None:
         """Close the connection and end its thread; nothing runs any more. Blocks."""
+        self._let_go()
         self.engine.dispose()
         self._thread.shutdown()
 
+    def _do_together(self, works: Sequence[Work[Any]]) -> list[Outcome]:
+        """Do the works in one transaction, or each in one of its own when any of them fails."""
+        is_begun = False
+        try:
+            if self._connection is None:
+                self._connection = self.engine.connect()
+            with self._connection.begin():
+                is_begun = True
+                return [Outcome(work(self._connection)) for work in works]
+        except Exception as error:  # noqa: BLE001 - it is raised where the work was asked for
+            self._let_go()
+            if len(works) > 1 and is_begun:
+                return [outcome for work in works for outcome in self._do_together([work])]
+            return [Outcome(error=error)] * len(works)
 
-def execute_together(engine: Engine, works: Sequence[Work[Any]]) -> list[Outcome]:
-    """Do the works in one transaction, or each in one of its own when any of them fails."""
-    is_begun = False
-    try:
-        with engine.begin() as connection:
-            is_begun = True
-            return [Outcome(work(connection)) for work in works]
-    except Exception as error:  # noqa: BLE001 - it is raised where the work was asked for
-        if len(works) > 1 and is_begun:
-            return [outcome for work in works for outcome in execute_together(engine, [work])]
-        return [Outcome(error=error)] * len(works)
+    def _let_go(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
 
 async def _see_out(done: asyncio.Future[Any]) -> None:

@@ -44,7 +44,7 @@ class SqliteDatabase(Database):
         self._turn_seconds = _TURN_TIMEOUTS * busy_timeout_seconds
         self._instance_lock = instance_lock
         self._reading_turns = asyncio.Semaphore(READERS)
-        self._writing_turn = asyncio.Lock()
+        self._writing_turn = asyncio.Semaphore(1)
         self._is_closing = False
         timeout = busy_timeout_seconds
         self._reader = sqlite.create_reader(path, connections=READERS, busy_timeout_seconds=timeout)
@@ -173,7 +173,11 @@ class SqliteDatabase(Database):
     async def _writers_turn(self) -> AsyncGenerator[None]:
         """Wait for the turn to write, as long as that is worth while."""
         try:
-            async with asyncio.timeout(self._turn_seconds):
+            if self._writing_turn.locked():
+                async with asyncio.timeout(self._turn_seconds):
+                    await self._writing_turn.acquire()
+            else:
+                # Without a timer, which costs more than a turn that is free.
                 await self._writing_turn.acquire()
         except TimeoutError:
             raise DatabaseBusyError(f"database {self.path} is busy; too many wait to write to it") from None
