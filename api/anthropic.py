@@ -5,7 +5,7 @@ Owns: parsing to the common job, as `contract.md` section 7a says, and its route
 headers (`anthropic_dialect.py`), rendering (`anthropic_replies.py`).
 """
 
-import secrets
+import random
 from typing import Any
 
 from aiohttp import web
@@ -102,7 +102,7 @@ def _sampling(asked: AnthropicRequest, *, adapter: str | None, schema: dict[str,
         repeat_penalty=1.0,
         presence_penalty=0.0,
         frequency_penalty=0.0,
-        seed=secrets.randbelow(SEEDS),
+        seed=random.randrange(SEEDS),
         max_tokens=1,
         stop=tuple(asked.stop_sequences or ()),
         json_schema=schema,

@@ -93,9 +93,9 @@ class Dialects:
     """All dialects of a service; the native one takes what is left."""
 
     def __init__(self, dialects: Sequence[Dialect]) -> None:
-        pairs = [(prefix.rstrip("/"), dialect) for dialect in (*dialects, NATIVE) for prefix in dialect.prefixes]
+        pairs = [(_with_slash(prefix), dialect) for dialect in (*dialects, NATIVE) for prefix in dialect.prefixes]
         self._by_prefix = sorted(pairs, key=lambda pair: len(pair[0]), reverse=True)
-        self._marked = [(prefix, dialect) for dialect in dialects for prefix in dialect.marked_prefixes]
+        self._marked = [(_with_slash(prefix), dialect) for dialect in dialects for prefix in dialect.marked_prefixes]
 
     def of(self, request: web.Request) -> Dialect:
         """Find the dialect of a request, whether or not there is such a route."""
@@ -104,15 +104,18 @@ class Dialects:
 
     def find(self, path: str) -> Dialect:
         """Find the dialect of a path, for requests without another one's marker; `OPTIONS *` has no path at all."""
-        return next((dialect for prefix, dialect in self._by_prefix if _is_below(path, prefix)), NATIVE)
+        below = _with_slash(path)
+        return next((dialect for prefix, dialect in self._by_prefix if below.startswith(prefix)), NATIVE)
 
     def find_marked(self, path: str) -> Dialect | None:
         """Find the dialect that has a path, too, for requests with its marker."""
-        return next((dialect for prefix, dialect in self._marked if _is_below(path, prefix)), None)
+        below = _with_slash(path)
+        return next((dialect for prefix, dialect in self._marked if below.startswith(prefix)), None)
 
 
-def _is_below(path: str, prefix: str) -> bool:
-    return path == prefix or path.startswith(prefix + "/")
+def _with_slash(path: str) -> str:
+    """End a path in a slash: then it is below a prefix, or the same, when it begins like it."""
+    return path.rstrip("/") + "/"
 
 
 def read_authorization(request: web.Request) -> str:

@@ -5,7 +5,7 @@ Owns: parsing to the common job, the conversation, the body of the reply. Does n
 """
 
 import asyncio
-import secrets
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -104,7 +104,7 @@ def _sampling(asked: ModelsLabRequest, form: Form, *, adapter: str | None) -> Sa
         repeat_penalty=1.0,
         presence_penalty=0.0,
         frequency_penalty=0.0,
-        seed=secrets.randbelow(SEEDS) if asked.seed is None else asked.seed % SEEDS,
+        seed=random.randrange(SEEDS) if asked.seed is None else asked.seed % SEEDS,
         max_tokens=1,
         json_schema=form.schema,
         adapter=adapter,

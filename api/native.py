@@ -4,7 +4,7 @@ Owns: parsing to the common job and rendering the common events, as `contract.md
 anything another dialect would need too.
 """
 
-import secrets
+import random
 from datetime import UTC, datetime
 from typing import Any
 
@@ -135,7 +135,7 @@ def sampling_from(
         repeat_penalty=asked.repeat_penalty,
         presence_penalty=asked.presence_penalty,
         frequency_penalty=asked.frequency_penalty,
-        seed=asked.seed if asked.seed > 0 else secrets.randbelow(MAX_SEED) + 1,
+        seed=asked.seed if asked.seed > 0 else random.randint(1, MAX_SEED),
         max_tokens=1,
         stop=tuple(asked.stop or ()),
         json_schema={"type": "object"} if form == "json" else form,

@@ -5,7 +5,7 @@ Owns: parsing to the common job, as `contract.md` section 6 says, and its route.
 (`model_list.py`).
 """
 
-import secrets
+import random
 from typing import Any
 
 from aiohttp import web
@@ -124,7 +124,7 @@ def _sampling(asked: ChatCompletionRequest, *, adapter: str | None, schema: dict
         repeat_penalty=1.0,
         presence_penalty=asked.presence_penalty,
         frequency_penalty=asked.frequency_penalty,
-        seed=secrets.randbelow(SEEDS) if asked.seed is None else asked.seed % SEEDS,
+        seed=random.randrange(SEEDS) if asked.seed is None else asked.seed % SEEDS,
         max_tokens=1,
         stop=tuple(asked.stop or ()),
         ignore_eos=asked.ignore_eos,

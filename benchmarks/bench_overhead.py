@@ -23,7 +23,7 @@ from benchmarks.served import Served, served
 
 ROUNDS = 5
 REQUESTS = 4_000
-CONNECTIONS = 32
+CONNECTIONS = 16
 PACE = 1_000
 PACED_SECONDS = 4.0
 
@@ -43,13 +43,13 @@ class Run:
         return self.cpu_seconds / len(self.measured.seconds) * 1000
 
 
-async def measure(where: Served, rounds: int) -> dict[str, list[Run]]:
+async def measure(where: Served, rounds: int, connections: int) -> dict[str, list[Run]]:
     """Take turns between the bare handler and the service."""
     request = request_bytes("/ai/chat", where.secret, BODY)
     process = psutil.Process(where.service_pid)
     found: dict[str, list[Run]] = {"bare": [], "service": [], "paced": []}
     for port in (where.bare_port, where.port):
-        await closed_loop(port, request, connections=CONNECTIONS, requests=REQUESTS // 4)
+        await closed_loop(port, request, connections=connections, requests=REQUESTS // 4)
 
     async def run(name: str, load: Awaitable[Measured]) -> None:
         before = sum(process.cpu_times()[:2])
@@ -57,9 +57,9 @@ async def measure(where: Served, rounds: int) -> dict[str, list[Run]]:
         found[name].append(Run(measured, sum(process.cpu_times()[:2]) - before))
 
     for _ in range(rounds):
-        await run("bare", closed_loop(where.bare_port, request, connections=CONNECTIONS, requests=REQUESTS))
-        await run("service", closed_loop(where.port, request, connections=CONNECTIONS, requests=REQUESTS))
-        paced = open_loop(where.port, request, connections=CONNECTIONS, per_second=PACE, seconds=PACED_SECONDS)
+        await run("bare", closed_loop(where.bare_port, request, connections=connections, requests=REQUESTS))
+        await run("service", closed_loop(where.port, request, connections=connections, requests=REQUESTS))
+        paced = open_loop(where.port, request, connections=connections, per_second=PACE, seconds=PACED_SECONDS)
         await run("paced", paced)
     return found
 
@@ -79,16 +79,18 @@ def main() -> None:
     """Run, print the table, end in JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--connections", type=int, default=CONNECTIONS)
+    options = parser.parse_args()
+    rounds, connections = options.rounds, options.connections
     serving, asking = sorted(os.sched_getaffinity(0))[:2]
     os.sched_setaffinity(0, {asking})
     with served("instant", core=serving) as where:
-        found = asyncio.run(measure(where, rounds))
+        found = asyncio.run(measure(where, rounds, connections))
     figures = {name: summarise(runs) for name, runs in found.items()}
     pairs = list(zip(found["service"], found["bare"], strict=True))
     ratio = round(statistics.median(ours.measured.per_second / bare.measured.per_second for ours, bare in pairs), 3)
     table = Table(
-        "", "requests/s", "p50, ms", "p99, ms", "processor, ms", title=f"{CONNECTIONS} connections, median of {rounds}"
+        "", "requests/s", "p50, ms", "p99, ms", "processor, ms", title=f"{connections} connections, median of {rounds}"
     )
     words = {"bare": "bare aiohttp handler", "service": "the service", "paced": f"the service, at {PACE} requests/s"}
     for name, said in words.items():
