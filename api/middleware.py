@@ -37,7 +37,7 @@ _CALLER_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 async def identify(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Give the request its id (the caller's own when it is harmless), then log and count it once."""
     wished = request.headers.get("X-Request-Id", "")
-    # No secret: asking the kernel for each cost a twentieth of a call.
+    # No secret. Asking the kernel lets go of the interpreter's lock, which the database's thread takes.
     request[keys.REQUEST_ID] = wished if _CALLER_ID.fullmatch(wished) else f"{random.getrandbits(64):016x}"
     started = monotonic()
     status = CLIENT_LEFT
