@@ -24,7 +24,7 @@ CONTROL_TEXTS = ("<|system|>", "<|user|>", "<|assistant|>", "<|end|>")
 class TinyModel:
     """What to vary about the file. `control`, `user_defined` and `normal` are texts of tokens of those types.
 
-    `quantized` stores the matrices in eight bits, as a model that is meant to be fast.
+    `weights` is how the matrices are stored.
     """
 
     template: str | None = CHAT_TEMPLATE
@@ -38,7 +38,7 @@ class TinyModel:
     width: int = 32
     heads: int = 2
     feed_forward: int = 64
-    quantized: bool = False
+    weights: GGMLQuantizationType = GGMLQuantizationType.F32
 
 
 def _vocabulary(model: TinyModel) -> list[tuple[str, float, TokenType]]:
@@ -98,12 +98,8 @@ def _add_tensors(writer: GGUFWriter, model: TinyModel, tokens: int) -> None:
     spread = 0.4 * (32 / model.width) ** 0.5
 
     def add(name: str, *shape: int) -> None:
-        weights = draw.normal(0, spread, shape).astype(np.float32)
-        if model.quantized:
-            kind = GGMLQuantizationType.Q8_0
-            writer.add_tensor(name, quantize(weights, kind), raw_dtype=kind)
-        else:
-            writer.add_tensor(name, weights)
+        values = draw.normal(0, spread, shape).astype(np.float32)
+        writer.add_tensor(name, quantize(values, model.weights), raw_dtype=model.weights)
 
     width = model.width
     add("token_embd.weight", tokens, width)
