@@ -173,8 +173,10 @@ async def measure(model: Path, server: Path | None, rounds: int) -> dict[str, fl
                 # The first round warms up.
                 found.clear()
                 lags.clear()
-            # Whoever comes second finds what the first has warmed: they take turns in that as well.
+            # Whoever comes second finds what the first has warmed: they take turns in that as well, and a reply that
+            # does not count wakes the engine after the other one's turn.
             order = list(ways) if number % 2 else list(ways)[::-1]
+            await ways["engine"](f"D{number}: tell me more.")
             for name in order:
                 for key, figure in (await measure_one(ways[name], f"{letters[name]}{number}: tell me more.")).items():
                     note(f"{name}_{key}", figure)
