@@ -131,14 +131,15 @@ async def running_service(
         health=DatabaseHealth(database, clock=clock),
         clock=clock,
     )
-    runner = ServiceRunner(app, patience=patience)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", port)
-    await site.start()
+    # Before the service runs, whose own writing would be in the way where a test lets nobody wait for long.
     issued = await tokens.create("tests", daily_calls=daily_calls, llm_balance=llm_balance)
+    runner = ServiceRunner(app, patience=patience)
     # unsafe: cookies of an address without a name are kept, too.
     session = aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True))
     try:
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", port)
+        await site.start()
         yield Service(
             url=f"http://127.0.0.1:{runner.addresses[0][1]}",
             app=app,

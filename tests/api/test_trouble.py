@@ -62,7 +62,7 @@ async def test_a_call_is_closed_however_long_the_lock_lasts(
     demo_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(allowance, "RETRY_SECONDS", (0.01,))
-    async with running_service(demo_engine, tmp_path, busy_timeout_seconds=0.1) as service:
+    async with running_service(demo_engine, tmp_path, busy_timeout_seconds=0.2) as service:
         calls = service.app[keys.ALLOWANCE]
         asking = asyncio.create_task(service.post("/ai/chat", LONG))
         await eventually(lambda: any(call.completion_tokens for call in calls.open))
@@ -76,7 +76,7 @@ async def test_a_call_is_closed_however_long_the_lock_lasts(
 
 @pytest.mark.sqlite
 async def test_a_stop_does_not_wait_for_a_lock_that_lasts(demo_engine: Engine, tmp_path: Path) -> None:
-    async with running_service(demo_engine, tmp_path, busy_timeout_seconds=0.02) as service:
+    async with running_service(demo_engine, tmp_path, busy_timeout_seconds=0.2) as service:
         calls = service.app[keys.ALLOWANCE]
         asking = asyncio.create_task(service.post("/ai/chat", LONG))
         await eventually(lambda: any(call.completion_tokens for call in calls.open))

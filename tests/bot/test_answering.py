@@ -147,7 +147,7 @@ async def test_a_turn_that_cannot_be_kept_is_a_sentence_and_the_persons_call_is_
 ) -> None:
     guild, ada = server.guild(), server.user("Ada")
     channel = server.channel(guild)
-    database = await Database.open(f"sqlite:///{tmp_path / 'busy.db'}", busy_timeout_seconds=0.1)
+    database = await Database.open(f"sqlite:///{tmp_path / 'busy.db'}", busy_timeout_seconds=0.3)
     stores = make_stores(database)
     bot = await start_bot(stores=stores, person_daily_calls=5)
     api.script.append(Stream(pieces=["All of it"], hold_after=1))
