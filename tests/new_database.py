@@ -4,9 +4,10 @@ Which kind stands with `use`, so that what runs on SQLite runs on PostgreSQL too
 are right (`tests/storage/test_migrations.py`), or opening (`Database.open`).
 """
 
+import asyncio
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -63,19 +64,26 @@ def url_of_new(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Let nobody write to the database at a path, as another process would; reading goes on."""
-    if path in _names:
-        with running_server().hold_writes(_names[path]):
-            yield
-        return
-    other = sqlite3.connect(path, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    try:
+@asynccontextmanager
+async def locked(path: Path) -> AsyncGenerator[None]:
+    """Let nobody write to the database at a path, as another process would; reading goes on.
+
+    Whoever is writing can end that first, also in this event loop.
+    """
+    with ExitStack() as stack:
+        held = running_server().hold_writes(_names[path]) if path in _names else _hold_file(path)
+        await asyncio.to_thread(stack.enter_context, held)
         yield
-    finally:
+
+
+@contextmanager
+def _hold_file(path: Path) -> Iterator[None]:
+    other = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
+    try:
+        other.execute("BEGIN IMMEDIATE")
+        yield
         other.execute("ROLLBACK")
+    finally:
         other.close()
 
 

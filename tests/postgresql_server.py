@@ -109,10 +109,21 @@ class TestServer:
 
         async def hold() -> "asyncpg.Connection[asyncpg.Record]":
             connection = await asyncpg.connect(self.url(name))
-            tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-            await connection.execute("BEGIN")
-            await connection.execute(f"LOCK TABLE {', '.join(row['tablename'] for row in tables)} IN EXCLUSIVE MODE")
-            return connection
+            try:
+                rows = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+                tables = ", ".join(row["tablename"] for row in rows)
+                while True:
+                    await connection.execute("BEGIN")
+                    try:
+                        await connection.execute(f"LOCK TABLE {tables} IN EXCLUSIVE MODE")
+                    except asyncpg.DeadlockDetectedError:
+                        # Somebody was at writing to several of them.
+                        await connection.execute("ROLLBACK")
+                    else:
+                        return connection
+            except BaseException:
+                connection.terminate()
+                raise
 
         connection = self._await(hold())
         try:

@@ -97,7 +97,7 @@ async def test_a_call_is_given_back_once_the_database_is_free_again(demo_engine:
         allowance = service.app[keys.ALLOWANCE]
         asking = asyncio.create_task(service.post("/ai/chat", {**ENDLESS, "stream": False, "num_ctx": 1024}))
         await eventually(lambda: any(call.completion_tokens for call in allowance.open))
-        with locked(tmp_path / "parley.db"):
+        async with locked(tmp_path / "parley.db"):
             status, error, _ = await asking
         assert (status, error["error"]) == (503, "Busy")
         await allowance.drain()

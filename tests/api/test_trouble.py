@@ -28,7 +28,7 @@ LONG = {**HELLO, "num_predict": -2, "num_ctx": 1024, "temperature": 2}
 
 async def test_a_short_lock_is_waited_out(demo_engine: Engine, tmp_path: Path) -> None:
     async with running_service(demo_engine, tmp_path) as service:
-        with locked(tmp_path / "parley.db"):
+        async with locked(tmp_path / "parley.db"):
             asking = asyncio.create_task(service.post("/ai/chat", HELLO))
             # A second: nothing tells from outside that the write waits.
             _, waiting = await asyncio.wait([asking], timeout=1.0)
@@ -41,7 +41,7 @@ async def test_a_short_lock_is_waited_out(demo_engine: Engine, tmp_path: Path) -
 async def test_a_long_lock_is_a_503_that_costs_nothing_and_reads_go_on(demo_engine: Engine, tmp_path: Path) -> None:
     async with running_service(demo_engine, tmp_path, busy_timeout_seconds=0.2) as service:
         assert (await service.post("/ai/chat", HELLO))[0] == 200
-        with locked(tmp_path / "parley.db"):
+        async with locked(tmp_path / "parley.db"):
             answers = await asyncio.gather(*(service.post("/ai/chat", HELLO) for _ in range(8)))
             for status, error, response in answers:
                 assert (status, error["error"]) == (503, "Busy")
@@ -66,7 +66,7 @@ async def test_a_call_is_closed_however_long_the_lock_lasts(
         calls = service.app[keys.ALLOWANCE]
         asking = asyncio.create_task(service.post("/ai/chat", LONG))
         await eventually(lambda: any(call.completion_tokens for call in calls.open))
-        with locked(tmp_path / "parley.db"):
+        async with locked(tmp_path / "parley.db"):
             assert (await asking)[0] == 503
             await eventually(lambda: caplog.text.count("could not be closed yet") > 6)
         await eventually(lambda: not calls._closing)
@@ -80,7 +80,7 @@ async def test_a_stop_does_not_wait_for_a_lock_that_lasts(demo_engine: Engine, t
         calls = service.app[keys.ALLOWANCE]
         asking = asyncio.create_task(service.post("/ai/chat", LONG))
         await eventually(lambda: any(call.completion_tokens for call in calls.open))
-        with locked(tmp_path / "parley.db"):
+        async with locked(tmp_path / "parley.db"):
             assert (await asking)[0] == 503
             async with asyncio.timeout(10):
                 await calls.drain()

@@ -1,15 +1,11 @@
 """What tests of a question's whole way share: waiting for a reply to stand, and what the database holds then."""
 
 import asyncio
-import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from bot.splitting import split
 from storage.conversations import Conversations
-from storage.database import Database
 from storage.posted import PostedReply
-from storage.sqlite_database import SqliteDatabase
 from tests.bot.scripted_api import ScriptedApi, Stream
 from tests.doubles.discord_model import Channel, Message, User
 from tests.doubles.discord_server import DiscordServer
@@ -86,16 +82,3 @@ async def stands(conversations: Conversations, message: Message) -> PostedReply:
 def with_buttons(messages: Sequence[Message]) -> list[Message]:
     """Return those of the messages that carry buttons."""
     return [message for message in messages if message.buttons and not message.is_deleted]
-
-
-@contextmanager
-def locked(database: Database) -> Iterator[None]:
-    """Hold the write lock as another process would."""
-    assert isinstance(database, SqliteDatabase)
-    other = sqlite3.connect(database.path, isolation_level=None)
-    try:
-        other.execute("BEGIN IMMEDIATE")
-        yield
-        other.execute("ROLLBACK")
-    finally:
-        other.close()

@@ -16,9 +16,8 @@ from storage.conversations import Conversations, NewMessage
 from storage.database import Database
 from storage.posted import PostedPart
 from tests.bot.conftest import make_stores
-from tests.bot.replying import locked
 from tests.bot.scripted_api import SERVICE_TOKEN, ScriptedApi
-from tests.new_database import url_of_new
+from tests.new_database import locked, url_of_new
 from tests.waiting import eventually
 
 _CHANNEL = 5
@@ -71,7 +70,7 @@ async def test_they_hold_once_a_locked_database_can_be_written(api: ScriptedApi,
         async with ApiClient(api.url, SERVICE_TOKEN) as client:
             await _ask(conversations, 1)
             amending = Amending(conversations, Forgetting(conversations, client), Lanes(), retry_seconds=0.01)
-            with locked(database):
+            async with locked(tmp_path / "locked.db"):
                 amended = asyncio.create_task(amending.amend(_CHANNEL, {1: None}))
                 await eventually(lambda: not database.takes_writes)
                 assert await _kept(conversations) == ["Ada: 1", "Yes."]

@@ -12,9 +12,10 @@ from bot.person_limits import person_tenant
 from bot.texts import refusals
 from storage.database import Database
 from tests.bot.conftest import StartBot, make_stores
-from tests.bot.replying import locked, said
+from tests.bot.replying import said
 from tests.bot.scripted_api import Refusal, ScriptedApi, Stream
 from tests.doubles.discord_server import DiscordServer
+from tests.new_database import locked
 
 
 async def test_questions_of_one_channel_are_answered_one_at_a_time_in_order(
@@ -153,7 +154,7 @@ async def test_a_turn_that_cannot_be_kept_is_a_sentence_and_the_persons_call_is_
     api.script.append(Stream(pieces=["All of it"], hold_after=1))
     interaction = await server.slash(ada, channel, "chat", message="please")
     await interaction.replied()
-    with locked(database):
+    async with locked(tmp_path / "busy.db"):
         api.release()
         assert await interaction.replied(2) == ["All of it", refusals.unexpected(request_id="")]
     await bot.stop()

@@ -2,9 +2,7 @@
 
 import asyncio
 import logging
-import sqlite3
-from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Coroutine
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from storage.errors import DatabaseBusyError, StorageError
 from storage.health import DatabaseHealth
 from storage.ledger import Ledger
 from storage.notes import Notes
+from tests.new_database import locked
 from tests.storage.conftest import ManualClock
 
 NO_LIMIT = 2**30
@@ -34,17 +33,6 @@ async def bound_pages(database: Database, *, spare: int | None) -> None:
 
     async with database.writing() as connection:
         await connection.run_sync(bound)
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    other = sqlite3.connect(path, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    finally:
-        other.execute("ROLLBACK")
-        other.close()
 
 
 async def outcome_of(write: Coroutine[Any, Any, None]) -> str:
@@ -90,7 +78,7 @@ async def test_health_tries_by_itself_while_nobody_else_writes(url: str, path: P
     try:
         health = DatabaseHealth(database, clock=clock)
         assert await health.takes_writes()
-        with locked(path):
+        async with locked(path):
             with pytest.raises(DatabaseBusyError):
                 await Notes(database).put("a", "b")
             assert not any(await asyncio.gather(health.takes_writes(), health.takes_writes()))
@@ -104,7 +92,7 @@ async def test_behind_a_lock_that_lasts_nobody_waits_for_everybody_before_them(u
     database = await Database.open(url, busy_timeout_seconds=0.2)
     try:
         notes = Notes(database)
-        with locked(path):
+        async with locked(path):
             outcomes = await asyncio.gather(*(notes.put(str(n), "x") for n in range(12)), return_exceptions=True)
         assert all(isinstance(outcome, DatabaseBusyError) for outcome in outcomes)
         assert sum("too many wait" in str(outcome) for outcome in outcomes) >= 8

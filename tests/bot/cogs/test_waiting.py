@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -10,23 +11,23 @@ from aiohttp.test_utils import TestServer
 
 from bot.config import BotStores
 from bot.texts import refusals
-from storage.database import Database
 from tests.bot.conftest import StartBot
-from tests.bot.replying import comes_to_say, finished, has_buttons, locked, said, shows
+from tests.bot.replying import comes_to_say, finished, has_buttons, said, shows
 from tests.bot.scripted_api import ScriptedApi, Stream
 from tests.doubles.discord_model import File, Message
 from tests.doubles.discord_server import DiscordServer
+from tests.new_database import locked
 
 # The first sign of life ---------------------------------------------------------------------------------------------
 
 
 async def test_a_locked_database_does_not_keep_the_first_sign_of_life(
-    server: DiscordServer, api: ScriptedApi, database: Database, stores: BotStores, start_bot: StartBot
+    server: DiscordServer, api: ScriptedApi, stores: BotStores, start_bot: StartBot, tmp_path: Path
 ) -> None:
     guild, ada = server.guild(), server.user("Ada")
     by_command, by_message = server.channel(guild), server.channel(guild)
     await start_bot(person_daily_calls=5)
-    with locked(database):
+    async with locked(tmp_path / "parley.db"):
         interaction = await server.slash(ada, by_command, "chat", message="Hello?")
         await server.user_says(by_message, ada, "Hello?", mentions_bot=True)
         assert await interaction.deferred() < 3
@@ -37,14 +38,14 @@ async def test_a_locked_database_does_not_keep_the_first_sign_of_life(
 
 
 async def test_a_locked_database_does_not_keep_a_press_waiting(
-    server: DiscordServer, api: ScriptedApi, database: Database, start_bot: StartBot
+    server: DiscordServer, api: ScriptedApi, start_bot: StartBot, tmp_path: Path
 ) -> None:
     channel, ada = server.channel(server.guild()), server.user("Ada")
     await start_bot(person_daily_calls=5)
     await server.user_says(channel, ada, "Hello", mentions_bot=True)
     message = await finished(server, channel)
     api.script.append("Again")
-    with locked(database):
+    async with locked(tmp_path / "parley.db"):
         pressed = await server.press(ada, message, message.custom_id("Regenerate"))
         assert await pressed.deferred() < 3
     await shows(server, message, "Again")
