@@ -156,17 +156,20 @@ class _Stream(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._streamed.ended = perf_counter()
-        lines = [line for line in self._tail.splitlines() if line.startswith(b"{")]
-        self._streamed.last = json.loads(lines[-1])
+        lines = [line.removeprefix(b"data: ") for line in self._tail.splitlines()]
+        self._streamed.last = json.loads([line for line in lines if line.startswith(b"{")][-1])
         self.ended.set_result(error)
 
 
-async def stream(port: int, request: bytes) -> Streamed:
-    """Ask once, over a connection of its own, and take in the streamed reply."""
+async def stream(at: int | str, request: bytes) -> Streamed:
+    """Ask once, over a connection of its own to a port of this machine or a Unix socket, and take in the stream."""
     streamed = Streamed(perf_counter())
     closing = request.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
     loop = asyncio.get_running_loop()
-    transport, reply = await loop.create_connection(lambda: _Stream(streamed), "127.0.0.1", port)
+    if isinstance(at, int):
+        transport, reply = await loop.create_connection(lambda: _Stream(streamed), "127.0.0.1", at)
+    else:
+        transport, reply = await loop.create_unix_connection(lambda: _Stream(streamed), at)
     transport.write(closing)
     await reply.ended
     return streamed
