@@ -48,15 +48,18 @@ async def sync_if_changed(
         while await notes.get(NOTE_KEY) != digest:
             wait_seconds = await claims.claim(NOTE_KEY, seconds=_CLAIM_SECONDS)
             if not wait_seconds:
-                return await _sync(tree, digest, notes, claims)
+                return await _sync_unless_told(tree, digest, notes, claims)
             await asyncio.sleep(min(wait_seconds, _LOOK_SECONDS))
     except (discord.HTTPException, app_commands.AppCommandError) as error:
         logger.warning("Discord did not take the commands, trying at the next start: %s", describe(error))
     return False
 
 
-async def _sync(tree: app_commands.CommandTree[Any], digest: str, notes: Notes, claims: Claims) -> bool:
+async def _sync_unless_told(tree: app_commands.CommandTree[Any], digest: str, notes: Notes, claims: Claims) -> bool:
     try:
+        # Another process may have told Discord, and let go, between the look at the note and the claim.
+        if await notes.get(NOTE_KEY) == digest:
+            return False
         await tree.sync()
         await notes.put(NOTE_KEY, digest)
     finally:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from aiohttp import ClientSession
@@ -13,6 +14,7 @@ from bot.config import BotConfig, BotStores
 from bot.errors import DiscordLoginError
 from bot.runner import Login, check_login, run_bot
 from bot.sync import NOTE_KEY
+from storage.claims import Claims
 from tests.bot.conftest import StartBot
 from tests.bot.scripted_api import ScriptedApi
 from tests.doubles.discord_server import DiscordServer, asks_privileged
@@ -89,6 +91,26 @@ async def test_commands_are_told_when_they_changed_and_not_on_every_start(
     await stores.notes.put(NOTE_KEY, "of an older version")
     await (await start_bot()).stop()
     assert server.state.command_syncs == 2
+
+
+async def test_what_another_process_told_just_before_the_claim_is_not_told_again(
+    server: DiscordServer, stores: BotStores, start_bot: StartBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await (await start_bot()).stop()
+    digest = await stores.notes.get(NOTE_KEY)
+    assert digest is not None
+    await stores.notes.put(NOTE_KEY, "of an older version")
+    claim = Claims.claim
+
+    async def claim_after_another(claims: Claims, name: str, **rest: Any) -> float:
+        if name == NOTE_KEY:
+            await stores.notes.put(NOTE_KEY, digest)
+        return await claim(claims, name, **rest)
+
+    monkeypatch.setattr(Claims, "claim", claim_after_another)
+    await (await start_bot()).stop()
+    assert server.state.command_syncs == 1
+    assert await stores.claims.list_held(NOTE_KEY) == []
 
 
 async def test_a_failed_sync_is_tried_again_at_the_next_start(server: DiscordServer, start_bot: StartBot) -> None:
