@@ -112,6 +112,6 @@ async def test_the_end_of_the_bot_does_not_wait_for_buttons(
         await finished(server, channel, 2)
         await server.changes.until(lambda: server.state.rate_limited == [FAILED_EDIT], "the edit is refused")
         await eventually(lambda: not len(bot.answering.running))
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(30):
             await bot.close()
         assert len(bot._retiring._tasks) == 0

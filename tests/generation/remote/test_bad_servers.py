@@ -25,7 +25,9 @@ from tests.waiting import eventually
 
 PLAIN = options(temperature=0.0, ignore_eos=False, max_tokens=64)
 PROMPT = [1, 2, 3]
-HASTY = Patience(connect=5.0, document=1.0, first_piece=1.0, next_piece=1.0)
+HASTY = Patience(connect=5.0, document=1.0, first_piece=3.0, next_piece=3.0)
+"""Short enough to wait for, and long enough for a server that is well on a machine that many share."""
+
 UNWATCHED = Watching(every=600.0)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
