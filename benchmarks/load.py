@@ -134,7 +134,7 @@ async def open_loop(port: int, request: bytes, *, connections: int, per_second: 
 
 @dataclass(slots=True)
 class Streamed:
-    """A streamed reply: when it was asked for, when its first and its last bytes came, and its last line."""
+    """A streamed reply: when it was asked for, when its first line and its last bytes came, and its last line."""
 
     asked: float
     first: float = 0.0
@@ -151,7 +151,9 @@ class _Stream(asyncio.Protocol):
         self.ended: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
 
     def data_received(self, data: bytes) -> None:
-        self._streamed.first = self._streamed.first or perf_counter()
+        # The head may come long before: no header holds a brace.
+        if not self._streamed.first and b"{" in data:
+            self._streamed.first = perf_counter()
         self._tail = (self._tail + data)[-_TAIL_BYTES:]
 
     def connection_lost(self, error: Exception | None) -> None:
