@@ -8,7 +8,7 @@ import asyncio
 import signal
 import sys
 import unicodedata
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -130,13 +130,16 @@ async def _questions() -> AsyncIterator[AsyncIterator[str]]:
 async def _typed() -> AsyncGenerator[str, None]:
     commands = WordCompleter(["/reset", "/persona", "/help", "/exit"], sentence=True)
     session: PromptSession[str] = PromptSession(completer=commands, complete_while_typing=False)
-    while True:
-        try:
-            yield await session.prompt_async("> ")
-        except KeyboardInterrupt:
-            continue
-        except EOFError:
-            return
+    # The prompt and the reply each take Ctrl-C while they last. Between them, where a second one of an impatient
+    # person arrives, it would end the program and with it the conversation.
+    with _ctrl_c_calls(lambda: None):
+        while True:
+            try:
+                yield await session.prompt_async("> ")
+            except KeyboardInterrupt:
+                continue
+            except EOFError:
+                return
 
 
 async def _piped() -> AsyncGenerator[str, None]:
@@ -145,16 +148,13 @@ async def _piped() -> AsyncGenerator[str, None]:
 
 
 async def _answer(speaker: Speaker, conversation: Talk, question: str, *, console: Console) -> None:
-    messages = conversation.asked(question)
     reply: list[str] = []
+    printing = asyncio.create_task(_print_reply(speaker, conversation.asked(question), reply, console=console))
     try:
-        with _ctrl_c_stops() as stopped:
-            async with aclosing(_stream(speaker, messages)) as pieces:
-                async for text in pieces:
-                    reply.append(text)
-                    console.out(harmless(text), end="", highlight=False)
-                    if stopped.is_set():
-                        break
+        with _ctrl_c_calls(printing.cancel):
+            await asyncio.wait([printing])
+        if not printing.cancelled():
+            printing.result()
     except PromptTooLongError as error:
         console.print(f"That is too long: {error.prompt_tokens} tokens, the limit is {error.limit_tokens}.")
         return
@@ -168,7 +168,16 @@ async def _answer(speaker: Speaker, conversation: Talk, question: str, *, consol
         console.print("The model's chat template does not take this conversation; try /reset or another /persona.")
         return
     console.out("")
-    conversation.answered(question, "".join(reply))
+    if reply or not printing.cancelled():
+        conversation.answered(question, "".join(reply))
+
+
+async def _print_reply(speaker: Speaker, messages: list[Message], reply: list[str], *, console: Console) -> None:
+    """Print the pieces as they come, and keep each in `reply`, which is whole when this is cancelled too."""
+    async with aclosing(_stream(speaker, messages)) as pieces:
+        async for text in pieces:
+            reply.append(text)
+            console.out(harmless(text), end="", highlight=False)
 
 
 async def _stream(speaker: Speaker, messages: list[Message]) -> AsyncGenerator[str, None]:
@@ -185,12 +194,13 @@ async def _stream(speaker: Speaker, messages: list[Message]) -> AsyncGenerator[s
 
 
 @contextmanager
-def _ctrl_c_stops() -> Iterator[asyncio.Event]:
-    """Let Ctrl-C end the reply instead of the program, for the block."""
-    stopped = asyncio.Event()
+def _ctrl_c_calls(function: Callable[[], object]) -> Iterator[None]:
+    """Let Ctrl-C call a function instead of ending the program, for the block; what it did before, it does after."""
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGINT, stopped.set)
+    before = signal.getsignal(signal.SIGINT)
+    loop.add_signal_handler(signal.SIGINT, function)
     try:
-        yield stopped
+        yield
     finally:
         loop.remove_signal_handler(signal.SIGINT)
+        signal.signal(signal.SIGINT, before)

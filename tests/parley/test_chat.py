@@ -4,6 +4,7 @@ import asyncio
 import os
 import pty
 import re
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,9 +12,13 @@ from pathlib import Path
 
 from parley.chat import Talk, harmless, obey
 from tests.parley.process import environment
+from tests.waiting import PATIENCE_SECONDS
 
 ANSWER_SECONDS = 90.0
-ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x08")
+PROMPT = re.escape("\x1b[?2004h")
+"""Bracketed paste is switched on: the prompt reads. The `>` proves nothing, it is drawn once more when a line ends;
+and what is typed before the prompt reads goes to the terminal itself, which keeps Ctrl-D and Ctrl-C."""
+ESCAPES = re.compile(r"\x1b\[(?!\?2004h)[0-9;?]*[A-Za-z]|\x08")
 UP, CTRL_C, CTRL_D = "\x1b[A", "\x03", "\x04"
 
 
@@ -30,7 +35,8 @@ class Terminal:
 
     def _read(self) -> None:
         try:
-            self._shown += ESCAPES.sub("", os.read(self._descriptor, 65536).decode("utf-8", "replace"))
+            read = os.read(self._descriptor, 65536).decode("utf-8", "replace")
+            self._shown = ESCAPES.sub("", self._shown + read)
         except OSError:
             asyncio.get_running_loop().remove_reader(self._descriptor)
         self._changed.set()
@@ -74,22 +80,38 @@ async def terminal(folder: Path) -> AsyncIterator[Terminal]:
 
 async def test_a_person_talks_recalls_with_the_arrow_and_leaves(tmp_path: Path) -> None:
     async with terminal(tmp_path) as screen:
-        await screen.shows(">")
+        await screen.shows(PROMPT)
         screen.type("My name is Ada.\r")
-        await screen.shows("Ada[!.]")
-        await screen.shows(">")
+        await screen.shows(r"\n.*Ada[!.]")
+        await screen.shows(PROMPT)
         screen.type("What is my name?\r")
-        await screen.shows("Ada")
-        await screen.shows(">")
+        await screen.shows(r"\n.*Ada")
+        await screen.shows(PROMPT)
         screen.type("/reset\r")
         await screen.shows("forgotten")
-        await screen.shows(">")
+        await screen.shows(PROMPT)
         screen.type(UP + UP)
         await screen.shows(r"What is my name\?")
         screen.type(CTRL_C)
-        await screen.shows(">")
+        await screen.shows(PROMPT)
         screen.type(CTRL_D)
-        assert await asyncio.wait_for(screen.process.wait(), 20) == 0
+        assert await asyncio.wait_for(screen.process.wait(), PATIENCE_SECONDS) == 0
+
+
+async def test_an_impatient_ctrl_c_ends_neither_program_nor_conversation(tmp_path: Path) -> None:
+    async with terminal(tmp_path) as screen:
+        await screen.shows(PROMPT)
+        screen.type("My name is Ada.\r")
+        await screen.shows(r"\n.*Ada[!.]")
+        await screen.shows(PROMPT)
+        for _ in range(50):
+            screen.type("Tell me a story.\r")
+            for pause in (0.003, 0.001, 0.02):
+                await asyncio.sleep(pause)
+                screen.process.send_signal(signal.SIGINT)
+            await screen.shows(PROMPT)
+        screen.type("/exit\r")
+        assert await asyncio.wait_for(screen.process.wait(), PATIENCE_SECONDS) == 0
 
 
 async def test_a_pipe_gets_the_replies(tmp_path: Path) -> None:
