@@ -80,13 +80,15 @@ class Parley:
 
 
 @asynccontextmanager
-async def started(folder: Path, *arguments: str, **settings: str) -> AsyncIterator[Parley]:
+async def started(
+    folder: Path, *arguments: str, program: tuple[str, str] = ("-m", "parley"), **settings: str
+) -> AsyncIterator[Parley]:
     """Start `parley` in a folder for the block; whatever is left of it is killed afterwards."""
     port = free_port()
     output = folder / f"output-{port}.txt"
     with output.open("wb") as file:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "parley", *(arguments or ("up",))),
+            *(sys.executable, *program, *(arguments or ("up",))),
             cwd=folder,
             env=environment(PORT=str(port), **settings),
             stdin=asyncio.subprocess.DEVNULL,
