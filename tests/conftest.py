@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck, settings
 
 from generation.engine import Engine
 from generation.launch import LlamaCppConfig
@@ -15,6 +16,10 @@ from tests.new_database import BACKENDS
 from tests.postgresql_server import stop_if_running
 
 SLOTS = 4
+
+# No example is too slow: a machine that many share stalls when it likes.
+settings.register_profile("parley", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("parley")
 
 # The development mode is for this process, which has it by now; what the tests start is as people start it.
 os.environ.pop("PYTHONDEVMODE", None)

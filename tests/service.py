@@ -1,8 +1,9 @@
 """The real service on a real socket, for every test that talks HTTP: real app, real SQLite file, real engine."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from storage.computed import ComputedNames
 from storage.conversations import Conversations
 from storage.database import BUSY_TIMEOUT_SECONDS, Database
 from storage.days import DayZone
+from storage.errors import DatabaseBusyError
 from storage.health import DatabaseHealth
 from storage.ledger import Ledger
 from storage.login_links import LoginLinks
@@ -86,6 +88,17 @@ class Service:
         await self.app[keys.ALLOWANCE].drain()
         return (await self.ledger.usage(self.token.tenant_id)).used_today
 
+    async def until_quiet(self) -> None:
+        """Wait until the service has written what it writes at its start: writers take turns in the order they came."""
+        while True:
+            with suppress(DatabaseBusyError):
+                return await self.notes.put("quiet", "")
+
+
+def zone_without_midnight() -> str:
+    """Name a zone where it is about noon, so that no test of the day's calls runs into the next day."""
+    return f"Etc/GMT{datetime.now(UTC).hour - 12:+d}"
+
 
 @asynccontextmanager
 async def running_service(
@@ -95,7 +108,7 @@ async def running_service(
     daily_calls: int = 1000,
     llm_balance: int | None = None,
     clock: Clock | None = None,
-    zone: str = "Europe/London",
+    zone: str | None = None,
     busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS,
     port: int = 0,
     patience: Patience | None = None,
@@ -103,6 +116,7 @@ async def running_service(
     **config: Any,
 ) -> AsyncIterator[Service]:
     """Run the service for the block, with one API token; on a database of its own unless `database_url` names one."""
+    zone = zone or ("Europe/London" if clock else zone_without_midnight())
     clock = clock or SystemClock()
     url = database_url or url_of_new(folder / "parley.db")
     database = await Database.open(url, busy_timeout_seconds=busy_timeout_seconds)

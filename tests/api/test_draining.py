@@ -8,6 +8,7 @@ import pytest
 
 from api import keys
 from generation.engine import Engine
+from tests.api.scripted_engine import ScriptedEngine
 from tests.new_database import locked
 from tests.service import Service, running_service
 from tests.waiting import eventually
@@ -93,11 +94,16 @@ async def test_a_spent_balance_still_tells_the_days_calls(demo_engine: Engine, t
 
 
 async def test_a_call_is_given_back_once_the_database_is_free_again(demo_engine: Engine, tmp_path: Path) -> None:
-    async with running_service(demo_engine, tmp_path, busy_timeout_seconds=0.2) as service:
+    engine = ScriptedEngine(demo_engine)
+    async with running_service(engine, tmp_path, busy_timeout_seconds=0.2) as service:
+        await service.until_quiet()
         allowance = service.app[keys.ALLOWANCE]
+        engine.may_go_on.clear()
+        engine.pieces_before_pause = 1
         asking = asyncio.create_task(service.post("/ai/chat", {**ENDLESS, "stream": False, "num_ctx": 1024}))
         await eventually(lambda: any(call.completion_tokens for call in allowance.open))
         async with locked(tmp_path / "parley.db"):
+            engine.may_go_on.set()
             status, error, _ = await asking
         assert (status, error["error"]) == (503, "Busy")
         await allowance.drain()

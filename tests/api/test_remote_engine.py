@@ -136,7 +136,8 @@ async def test_a_failure_is_a_503_that_gives_the_call_back(tmp_path: Path) -> No
 
 async def test_two_llama_servers_one_of_which_dies(tmp_path: Path) -> None:
     """Affinity, a reply that had begun, one that had not, the worry, the return, the metrics."""
-    servers = [LlamaServer(), LlamaServer()]
+    # Room for a reply that is not over before it is broken.
+    servers = [LlamaServer(context_tokens=4096), LlamaServer(context_tokens=4096)]
     await asyncio.gather(*(server.start() for server in servers))
     try:
         async with service_on(tmp_path, *(each.url for each in servers)) as service:
@@ -169,7 +170,10 @@ async def test_two_llama_servers_one_of_which_dies(tmp_path: Path) -> None:
 
 async def _expect_affinity(service: Service) -> None:
     """The second turn of each conversation finds the first in its server's cache."""
-    for number in range(8):
+    # Which server a conversation goes to is chance, and that all of a few go to one.
+    for number in range(64):
+        if number >= 8 and min(each.replies for each in _replicas(service)) >= 2:
+            break
         first = [
             {**PERSONA, "content": f"You are helper {number}."},
             {"role": "user", "content": "Tell me of the sea."},
@@ -178,9 +182,7 @@ async def _expect_affinity(service: Service) -> None:
         second = [*first, reply["message"], {"role": "user", "content": "And then?"}]
         _, later, _ = await service.post("/ai/chat", {"messages": second, "num_predict": 4})
         assert later["usage"]["cached_tokens"] >= reply["usage"]["prompt_tokens"] - 1
-    replies = [each.replies for each in _replicas(service)]
-    assert sum(replies) == 16
-    assert min(replies) >= 2
+    assert min(each.replies for each in _replicas(service)) >= 2
 
 
 async def _break_a_reply(service: Service, servers: list[LlamaServer]) -> tuple[dict[str, Any], int]:

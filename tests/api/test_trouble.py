@@ -27,7 +27,7 @@ LONG = {**HELLO, "num_predict": -2, "num_ctx": 1024, "temperature": 2}
 
 
 async def test_a_short_lock_is_waited_out(demo_engine: Engine, tmp_path: Path) -> None:
-    async with running_service(demo_engine, tmp_path) as service:
+    async with running_service(demo_engine, tmp_path, busy_timeout_seconds=60) as service:
         async with locked(tmp_path / "parley.db"):
             asking = asyncio.create_task(service.post("/ai/chat", HELLO))
             # A second: nothing tells from outside that the write waits.
@@ -40,6 +40,7 @@ async def test_a_short_lock_is_waited_out(demo_engine: Engine, tmp_path: Path) -
 
 async def test_a_long_lock_is_a_503_that_costs_nothing_and_reads_go_on(demo_engine: Engine, tmp_path: Path) -> None:
     async with running_service(demo_engine, tmp_path, busy_timeout_seconds=0.2) as service:
+        await service.until_quiet()
         assert (await service.post("/ai/chat", HELLO))[0] == 200
         async with locked(tmp_path / "parley.db"):
             answers = await asyncio.gather(*(service.post("/ai/chat", HELLO) for _ in range(8)))
@@ -62,11 +63,16 @@ async def test_a_call_is_closed_however_long_the_lock_lasts(
     demo_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(allowance, "RETRY_SECONDS", (0.01,))
-    async with running_service(demo_engine, tmp_path, busy_timeout_seconds=0.2) as service:
+    engine = ScriptedEngine(demo_engine)
+    async with running_service(engine, tmp_path, busy_timeout_seconds=0.2) as service:
+        await service.until_quiet()
         calls = service.app[keys.ALLOWANCE]
+        engine.may_go_on.clear()
+        engine.pieces_before_pause = 1
         asking = asyncio.create_task(service.post("/ai/chat", LONG))
         await eventually(lambda: any(call.completion_tokens for call in calls.open))
         async with locked(tmp_path / "parley.db"):
+            engine.may_go_on.set()
             assert (await asking)[0] == 503
             await eventually(lambda: caplog.text.count("could not be closed yet") > 6)
         await eventually(lambda: not calls._closing)
@@ -76,11 +82,16 @@ async def test_a_call_is_closed_however_long_the_lock_lasts(
 
 @pytest.mark.sqlite
 async def test_a_stop_does_not_wait_for_a_lock_that_lasts(demo_engine: Engine, tmp_path: Path) -> None:
-    async with running_service(demo_engine, tmp_path, busy_timeout_seconds=0.2) as service:
+    engine = ScriptedEngine(demo_engine)
+    async with running_service(engine, tmp_path, busy_timeout_seconds=0.2) as service:
+        await service.until_quiet()
         calls = service.app[keys.ALLOWANCE]
+        engine.may_go_on.clear()
+        engine.pieces_before_pause = 1
         asking = asyncio.create_task(service.post("/ai/chat", LONG))
         await eventually(lambda: any(call.completion_tokens for call in calls.open))
         async with locked(tmp_path / "parley.db"):
+            engine.may_go_on.set()
             assert (await asking)[0] == 503
             async with asyncio.timeout(10):
                 await calls.drain()
@@ -90,6 +101,8 @@ async def test_a_stop_does_not_wait_for_a_lock_that_lasts(demo_engine: Engine, t
 async def test_a_move_that_fails_after_its_caller_has_left_says_nothing_of_itself_in_the_log(
     demo_engine: Engine, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    gc.collect()  # Others' leavings, which are told of too.
+    caplog.clear()
     async with running_service(demo_engine, tmp_path) as service:
         calls, may_fail = service.app[keys.ALLOWANCE], asyncio.Event()
 

@@ -11,10 +11,11 @@ import aiohttp
 import pytest
 
 from api import keys, pipeline
+from api.deadline import Deadline
 from generation.engine import Engine
 from tests.api.scripted_engine import ScriptedEngine
 from tests.service import Service, running_service
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -34,7 +35,7 @@ async def asking(service: Service, body: dict[str, Any]) -> AsyncIterator[aiohtt
 
 
 async def read(content: aiohttp.StreamReader) -> dict[str, Any]:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         line = json.loads(await content.readline())
     assert isinstance(line, dict)
     return line
@@ -46,10 +47,21 @@ def told_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "PLACE_SECONDS", 0.02)
 
 
+@asynccontextmanager
+async def holding(service: Service, engine: ScriptedEngine) -> AsyncIterator[None]:
+    """Hold the only slot with a stream that has begun and stands still; it hangs up when the block ends."""
+    engine.may_go_on.clear()
+    engine.pieces_before_pause = 1
+    async with asking(service, ENDLESS) as running:
+        await read(running)
+        yield
+    engine.may_go_on.set()
+
+
 async def test_who_waits_is_told_the_place_and_moves_up(demo_engine: Engine, tmp_path: Path) -> None:
-    async with running_service(demo_engine, tmp_path, slots=1) as service:
-        async with asking(service, ENDLESS) as running:
-            await read(running)
+    engine = ScriptedEngine(demo_engine)
+    async with running_service(engine, tmp_path, slots=1) as service:
+        async with holding(service, engine):
             second = asyncio.create_task(_lines(service, HELLO))
             await eventually(lambda: service.app[keys.PIPELINE].queue.waiting == 1)
             async with asking(service, HELLO) as third:
@@ -67,8 +79,14 @@ async def test_who_waits_is_told_the_place_and_moves_up(demo_engine: Engine, tmp
 
 
 async def _lines(service: Service, body: dict[str, Any]) -> list[dict[str, Any]]:
-    async with asking(service, body) as content, asyncio.timeout(60):
+    async with asking(service, body) as content, asyncio.timeout(PATIENCE_SECONDS):
         return [json.loads(line) async for line in content]
+
+
+async def _last(content: aiohttp.StreamReader) -> str:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        error: str = json.loads([line async for line in content][-1])["error"]
+    return error
 
 
 def _sorted(lines: list[dict[str, Any]]) -> tuple[list[Any], list[dict[str, Any]], dict[str, Any]]:
@@ -84,17 +102,20 @@ async def test_an_unmoved_place_is_repeated_to_keep_the_connection_alive(
     demo_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pipeline, "SILENCE_SECONDS", 0.05)
-    async with running_service(demo_engine, tmp_path, slots=1) as service, asking(service, ENDLESS) as running:
-        await read(running)
-        async with asking(service, HELLO) as waiting:
-            assert [(await read(waiting))["queue"] for _ in range(3)] == [{"position": 1, "wait_seconds": None}] * 3
+    engine = ScriptedEngine(demo_engine)
+    async with (
+        running_service(engine, tmp_path, slots=1) as service,
+        holding(service, engine),
+        asking(service, HELLO) as waiting,
+    ):
+        assert [(await read(waiting))["queue"] for _ in range(3)] == [{"position": 1, "wait_seconds": None}] * 3
 
 
 async def test_a_whole_reply_waits_in_silence(demo_engine: Engine, tmp_path: Path) -> None:
-    async with running_service(demo_engine, tmp_path, slots=1) as service:
+    engine = ScriptedEngine(demo_engine)
+    async with running_service(engine, tmp_path, slots=1) as service:
         queue = service.app[keys.PIPELINE].queue
-        async with asking(service, ENDLESS) as running:
-            await read(running)
+        async with holding(service, engine):
             waiting = asyncio.create_task(service.post("/ai/chat", {**HELLO, "stream": False}))
             await eventually(lambda: queue.waiting == 1)
         status, reply, _ = await waiting
@@ -143,11 +164,11 @@ async def test_who_is_told_a_place_and_hangs_up_gets_the_call_back(demo_engine: 
 
 
 async def test_an_error_after_a_place_was_told_is_the_last_line(demo_engine: Engine, tmp_path: Path) -> None:
-    async with running_service(demo_engine, tmp_path, slots=1) as service:
+    engine = ScriptedEngine(demo_engine)
+    async with running_service(engine, tmp_path, slots=1) as service:
         # Too long for its context, which is found out when there is a slot.
         too_long = {**HELLO, "messages": [{"role": "user", "content": "word " * 500}], "num_ctx": 64}
-        async with asking(service, ENDLESS) as running:
-            await read(running)
+        async with holding(service, engine):
             refused = asyncio.create_task(_lines(service, too_long))
             await eventually(lambda: service.app[keys.PIPELINE].queue.waiting == 1)
             async with asking(service, HELLO) as behind:
@@ -159,22 +180,39 @@ async def test_an_error_after_a_place_was_told_is_the_last_line(demo_engine: Eng
         assert last["details"][0]["field"] == "messages"
 
 
-async def test_a_deadline_in_the_line_gives_the_call_back(demo_engine: Engine, tmp_path: Path) -> None:
-    async with running_service(demo_engine, tmp_path, slots=1, reply_deadline_seconds=0.5) as service:
-        running, waiting = await asyncio.gather(_lines(service, ENDLESS), _lines(service, ENDLESS))
-        assert [lines[-1]["error"] for lines in (running, waiting)] == ["Timeout", "Timeout"]
+async def test_a_deadline_in_the_line_gives_the_call_back(
+    demo_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deadlines: list[Deadline] = []
+
+    class Known(Deadline):
+        """A deadline that the test brings on, once both streams have begun."""
+
+        def __init__(self, seconds: float) -> None:
+            super().__init__(seconds)
+            deadlines.append(self)
+
+    monkeypatch.setattr(pipeline, "Deadline", Known)
+    engine = ScriptedEngine(demo_engine)
+    engine.may_go_on.clear()
+    engine.pieces_before_pause = 1
+    async with running_service(engine, tmp_path, slots=1) as service:
+        async with asking(service, ENDLESS) as running, asking(service, ENDLESS) as waiting:
+            await asyncio.gather(read(running), read(waiting))
+            for deadline in deadlines:
+                deadline._end()
+            assert [await _last(content) for content in (running, waiting)] == ["Timeout", "Timeout"]
         await eventually(lambda: not service.app[keys.ALLOWANCE].open)
         assert await service.calls_used() == 0
 
 
-def long(word: str) -> dict[str, Any]:
-    """Return a request whose prompt takes its time; other words, for the engine remembers prompts."""
-    return {**HELLO, "messages": [{"role": "user", "content": word * 2000}], "num_ctx": 4096}
+LONG = {**HELLO, "messages": [{"role": "user", "content": "word " * 2000}], "num_ctx": 4096}
+"""A request whose prompt takes its time."""
 
 
 async def test_a_long_prompt_is_not_read_in_silence(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "SILENCE_SECONDS", 0.001)
-    *pieces, last = await _lines(service, long("word "))
+    *pieces, last = await _lines(service, LONG)
     texts = [piece["message"]["content"] for piece in pieces]
     assert not all(texts)
     assert texts == sorted(texts, key=bool), "silence is broken before the reply, not in it"
@@ -182,13 +220,16 @@ async def test_a_long_prompt_is_not_read_in_silence(service: Service, monkeypatc
     assert (last["done"], last["usage"]["completion_tokens"]) == (True, 2)
 
 
-async def test_who_leaves_while_the_prompt_is_read_pays_no_tokens(
-    service: Service, monkeypatch: pytest.MonkeyPatch
+async def test_who_leaves_before_the_first_piece_pays_no_tokens(
+    demo_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pipeline, "SILENCE_SECONDS", 0.001)
-    async with asking(service, long("else ")) as content:
-        assert (await read(content))["message"]["content"] == ""
-    await eventually(lambda: not service.app[keys.ALLOWANCE].open)
-    assert service.app[keys.PIPELINE].queue.running == 0
-    recorded = await service.ledger.usage(service.token.tenant_id)
-    assert (recorded.used_today, recorded.prompt_tokens, recorded.completion_tokens) == (1, 0, 0)
+    engine = ScriptedEngine(demo_engine)
+    engine.may_go_on.clear()
+    async with running_service(engine, tmp_path) as service:
+        async with asking(service, HELLO) as content:
+            assert (await read(content))["message"]["content"] == ""
+        await eventually(lambda: not service.app[keys.ALLOWANCE].open)
+        assert service.app[keys.PIPELINE].queue.running == 0
+        recorded = await service.ledger.usage(service.token.tenant_id)
+        assert (recorded.used_today, recorded.prompt_tokens, recorded.completion_tokens) == (1, 0, 0)

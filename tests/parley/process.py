@@ -80,15 +80,20 @@ class Parley:
 
 
 @asynccontextmanager
-async def started(
-    folder: Path, *arguments: str, program: tuple[str, str] = ("-m", "parley"), **settings: str
-) -> AsyncIterator[Parley]:
+async def started(folder: Path, *arguments: str, **settings: str) -> AsyncIterator[Parley]:
     """Start `parley` in a folder for the block; whatever is left of it is killed afterwards."""
+    async with started_as(folder, "-m", "parley", *(arguments or ("up",)), **settings) as running:
+        yield running
+
+
+@asynccontextmanager
+async def started_as(folder: Path, *arguments: str, **settings: str) -> AsyncIterator[Parley]:
+    """Start Python with the given arguments as `started` starts `parley`."""
     port = free_port()
     output = folder / f"output-{port}.txt"
     with output.open("wb") as file:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, *program, *(arguments or ("up",))),
+            *(sys.executable, *arguments),
             cwd=folder,
             env=environment(PORT=str(port), **settings),
             stdin=asyncio.subprocess.DEVNULL,

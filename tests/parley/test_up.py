@@ -12,7 +12,7 @@ import aiohttp
 import psutil
 import pytest
 
-from tests.parley.process import Parley, free_port, run, started
+from tests.parley.process import Parley, free_port, run, started, started_as
 from tests.waiting import PATIENCE_SECONDS, eventually
 
 HELLO = {"messages": [{"role": "user", "content": "Hello!"}]}
@@ -168,7 +168,7 @@ from parley import cli, http_service, lifetime
 http_service.DRAIN_SECONDS = lifetime.DRAIN_SECONDS = {drain_seconds}
 cli.main()
 """
-    async with started(tmp_path, program=("-c", program), PARLEY_PARALLEL="1", PARLEY_MAX_QUEUE="100") as parley:
+    async with started_as(tmp_path, "-c", program, "up", PARLEY_PARALLEL="1", PARLEY_MAX_QUEUE="100") as parley:
         token = await first_token(parley)
         children = parley.children()
         # Far more work for one slot than a test waits for.

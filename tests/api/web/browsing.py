@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 AXE = Path(__file__).parents[2] / "javascript/node_modules/axe-core/axe.min.js"
 
@@ -25,7 +25,10 @@ ARGUMENTS = (
     "--disable-sync",
 )
 
-WAIT_MILLISECONDS = 10_000
+WAIT_MILLISECONDS = 60_000
+"""For every step: a machine that many share may compute slowly."""
+
+expect.set_options(timeout=WAIT_MILLISECONDS)
 
 EXPECTED = ("Failed to load resource: the server responded with a status of",)
 """What Chromium itself writes of every refusal; the pages tell it their own way."""

@@ -18,10 +18,16 @@ async def say(page: Page, text: str) -> None:
 
 
 async def replied(page: Page, count: int = 1) -> str:
-    """Wait for that many whole replies; returns the last one's text."""
+    """Wait for that many whole replies; returns the last one's text, which may be none."""
     await expect(page.locator(".message.assistant")).to_have_count(count)
     await expect(page.get_by_role("button", name="Send", exact=True)).to_be_visible()
+    await painted(page)
     return (await page.locator(".message.assistant .text").last.inner_text()).strip()
+
+
+async def painted(page: Page) -> None:
+    """Wait for the next picture of the page: a text is set in type there, a moment after it came."""
+    await page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 async def set_option(page: Page, name: str, value: str) -> None:

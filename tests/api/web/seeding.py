@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 
-from storage.days import DayZone
 from storage.ledger import Ledger
 from tests.service import Service
 
@@ -20,7 +19,7 @@ class SetClock:
 async def call_for_days(service: Service, tenant_id: str, *, days: int, step: int = 1) -> None:
     """Charge and settle some calls on each of the last days, in a pattern that looks like a week."""
     clock = SetClock()
-    ledger = Ledger(service.ledger._database, zone=DayZone("Europe/London"), clock=clock)
+    ledger = Ledger(service.ledger._database, zone=service.ledger._zone, clock=clock)
     today = clock.instant
     for ago in range(0, days, step):
         clock.instant = today - timedelta(days=ago)
