@@ -27,7 +27,9 @@ async def own_engine() -> AsyncIterator[tuple[ScriptedEngine, psutil.Process]]:
         LlamaCppConfig(model_path=demo_path(), model_name=DEMO_NAME, context_tokens=4096, slots=1, threads=1)
     )
     await engine.start()
-    yield ScriptedEngine(engine), psutil.Process(engine._supervisor.pid)
+    child = engine._supervisor.pid
+    assert child is not None
+    yield ScriptedEngine(engine), psutil.Process(child)
     await engine.close()
 
 
