@@ -29,21 +29,39 @@ class PrivateFolder:
     """
 
     def __init__(self) -> None:
-        for parent in dict.fromkeys((Path(tempfile.gettempdir()), Path("/tmp"))):  # noqa: S108 - mkdtemp makes it private
-            _remove_abandoned(parent)
-            self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-            if len(os.fsencode(self.path)) + len(_LONGEST_NAME) <= _LONGEST_SOCKET_PATH:
-                break
-            self.path.rmdir()
-        else:
-            raise ModelError("no temporary folder with a short path was found; set TMPDIR to one, such as /tmp")
-        self._lock: BinaryIO = (self.path / _LOCK).open("wb")
-        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        while (held := _make_and_hold()) is None:
+            # Another process took it for abandoned before it was held.
+            pass
+        self.path, self._lock = held
 
     def close(self) -> None:
         """Remove the folder with all that is in it."""
         shutil.rmtree(self.path, ignore_errors=True)
         self._lock.close()
+
+
+def _make_and_hold() -> tuple[Path, BinaryIO] | None:
+    path = _make()
+    lock = (path / _LOCK).open("wb")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        is_there = os.fstat(lock.fileno()).st_nlink > 0
+    except BlockingIOError:
+        is_there = False
+    if is_there:
+        return path, lock
+    lock.close()
+    return None
+
+
+def _make() -> Path:
+    for parent in dict.fromkeys((Path(tempfile.gettempdir()), Path("/tmp"))):  # noqa: S108 - mkdtemp makes it private
+        _remove_abandoned(parent)
+        path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+        if len(os.fsencode(path)) + len(_LONGEST_NAME) <= _LONGEST_SOCKET_PATH:
+            return path
+        path.rmdir()
+    raise ModelError("no temporary folder with a short path was found; set TMPDIR to one, such as /tmp")
 
 
 def _remove_abandoned(parent: Path) -> None:

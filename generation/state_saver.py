@@ -128,11 +128,20 @@ class StateSaver:
 
         The lock is held.
         """
-        unsaved, _ = self._unsaved.pop(slot, (None, 0.0))
+        unsaved, noted_at = self._unsaved.pop(slot, (None, 0.0))
         if unsaved is None:
             return True
         # Until it goes on; that another one does meanwhile is no reason to drop this.
         self._saving = unsaved.conversation
+        try:
+            return await self._save(slot, unsaved)
+        except asyncio.CancelledError:
+            # A stop comes in between, and saves what is unsaved then.
+            if self._is_saving(unsaved):
+                self._unsaved.setdefault(slot, (unsaved, noted_at))
+            raise
+
+    async def _save(self, slot: int, unsaved: Unsaved) -> bool:
         if not await self._is_held(unsaved.conversation):
             return False
         expected_bytes = unsaved.tokens * self._bytes_per_token
