@@ -8,6 +8,7 @@ new database is a copy of one that was migrated once.
 import asyncio
 import fcntl
 import os
+import subprocess
 import tempfile
 import threading
 import warnings
@@ -155,7 +156,8 @@ class TestServer:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
-        self._server.cleanup()
+        with locked(self._server.pgdata.with_suffix(".lock")):
+            self._server.cleanup()
 
     def _await(self, steps: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(steps, self._loop).result(timeout=60)
@@ -172,7 +174,11 @@ def running_server() -> TestServer:
             server.ensure_pgdata_inited()
             with (folder / "postgresql.conf").open("a") as settings:
                 settings.write(_SETTINGS)
-        server.start()
+        try:
+            server.start()
+        except subprocess.SubprocessError:
+            # It is waited for ten seconds, and has gone on starting.
+            server.start()
         running = TestServer(server)
         _ensure_template(running)
     return running

@@ -35,7 +35,7 @@ from bot.texts import tokens as token_texts
 from generation.engine import Engine, Finished, Piece, SamplingOptions
 from parley.demo_model import DEMO_NAME
 from tests.api.scripted_engine import ScriptedEngine
-from tests.parley.process import free_port
+from tests.ports import free_port
 from tests.service import Service, running_service
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

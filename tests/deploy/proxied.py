@@ -13,7 +13,7 @@ import aiohttp
 from aiohttp import web
 
 from tests.deploy.places import DEPLOY, ROOT, program
-from tests.parley.process import free_port
+from tests.ports import free_port
 
 CERTIFICATE = ROOT / "tests/api/webhooks/certificate.pem"
 

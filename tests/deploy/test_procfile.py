@@ -16,7 +16,8 @@ import pytest
 
 from parley.cli import main
 from tests.deploy.places import ROOT, program
-from tests.parley.process import environment, free_port
+from tests.parley.process import environment
+from tests.ports import free_port
 
 PROCFILE = ROOT / "Procfile"
 

@@ -24,7 +24,7 @@ from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-QUICK = Timing(health_interval=0.1, unresponsive_after=2.0)
+QUICK = Timing(health_interval=0.1, unresponsive_after=5.0)
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 

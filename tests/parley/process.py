@@ -4,12 +4,12 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import psutil
@@ -17,15 +17,10 @@ from click.testing import CliRunner
 
 from parley.cli import main
 from parley.settings import known_names
+from tests.ports import free_port
 from tests.waiting import PATIENCE_SECONDS
 
 START_SECONDS = 120.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def environment(**settings: str) -> dict[str, str]:
@@ -79,6 +74,15 @@ class Parley:
         return self.printed()
 
 
+async def until_it_runs(parley: Parley, asking: asyncio.Task[Any]) -> None:
+    """Wait until a request holds a slot; a fast machine may be done with it already."""
+    async with asyncio.timeout(PATIENCE_SECONDS), aiohttp.ClientSession() as session:
+        while not asking.done():
+            async with session.get(f"{parley.url}/metrics") as response:
+                if "parley_queue_running 1.0" in await response.text():
+                    return
+
+
 @asynccontextmanager
 async def started(folder: Path, *arguments: str, **settings: str) -> AsyncIterator[Parley]:
     """Start `parley` in a folder for the block; whatever is left of it is killed afterwards."""
@@ -109,8 +113,10 @@ async def started_as(folder: Path, *arguments: str, **settings: str) -> AsyncIte
 
 async def _end(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
-        children = psutil.Process(process.pid).children(recursive=True)
-        process.kill()
+        children: list[psutil.Process] = []
+        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+            children = psutil.Process(process.pid).children(recursive=True)
+            process.kill()
         await process.wait()
         psutil.wait_procs(children, timeout=20)
 

@@ -13,8 +13,9 @@ import aiohttp
 import psutil
 import pytest
 
-from tests.parley.process import Parley, run, started
+from tests.parley.process import Parley, run, started, until_it_runs
 from tests.parley.test_up import ENDLESS, HELLO, ask
+from tests.waiting import PATIENCE_SECONDS
 
 FULL_BYTES = 64 * 1024
 """Less than the write-ahead log has after the first start, more than what the process prints here."""
@@ -53,7 +54,7 @@ async def test_a_full_disk_refuses_calls_serves_reads_and_recovers_by_itself(tmp
         assert (await ask(parley, token, HELLO))[0] == 200
         assert (tmp_path / "data/parley.db-wal").stat().st_size > FULL_BYTES
         running = asyncio.create_task(ask(parley, token, ENDLESS))
-        await asyncio.sleep(0.3)
+        await until_it_runs(parley, running)
         fill_disk(parley, is_full=True)
         status, error, headers = await running
         assert (status, error["error"], headers["Retry-After"]) == (503, "Busy", "5")
@@ -68,7 +69,7 @@ async def test_a_full_disk_refuses_calls_serves_reads_and_recovers_by_itself(tmp
         await parley.until_ready()
         await parley.until_printed("the database takes writes again")
         assert (await ask(parley, token, HELLO))[0] == 200
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await until_used(parley, token, 2)
         parley.signal(signal.SIGTERM)
         assert await parley.stopped() == 0

@@ -8,7 +8,8 @@ import aiohttp
 
 from tests.doubles.openai_server import OpenAIServer
 from tests.doubles.vllm_server import KEY, MODEL, REPLY, VllmServer, serving
-from tests.parley.process import free_port, run, started
+from tests.parley.process import run, started
+from tests.ports import free_port
 
 REMOTE = {"PARLEY_ENGINE": "remote", "PARLEY_ENGINE_API_KEY": KEY}
 

@@ -43,6 +43,8 @@ async def start_services(stack: AsyncExitStack, folder: Path, url: str, count: i
         for each in folders
     ]
     await asyncio.gather(*(service.until_ready(within_seconds=120) for service in services))
+    # A first token is made after that, where there is none.
+    await asyncio.gather(*(service.until_printed("Stop with Ctrl-C") for service in services))
     return services
 
 

@@ -19,7 +19,8 @@ from parley.lifetime import serve_bot
 from parley.settings import known_names, load_settings
 from tests.doubles.discord_model import Channel
 from tests.doubles.discord_server import DiscordServer
-from tests.parley.process import Parley, free_port, run, started
+from tests.parley.process import Parley, run, started
+from tests.ports import free_port
 from tests.postgresql_server import running_server
 
 SECRET = "a-secret-for-both-halves"
@@ -98,7 +99,8 @@ async def test_two_services_and_two_bots_on_one_postgresql_work_as_one(
 ) -> None:
     channels = [discord.channel(discord.guild_of_shard(number, 2)) for number in range(2)]
     grace = discord.admin()
-    discord.gateway.identify_seconds = 5.0
+    # Discord's are 5; the rest is for a machine that many share, whose way from the claim to Discord varies.
+    discord.gateway.identify_seconds = 4.0
     shared = {"DATABASE_URL": database_url, "PARLEY_SERVICE_TOKEN": SECRET, **SMALL}
     async with AsyncExitStack() as stack:
         services = [await stack.enter_async_context(started(tmp_path, "api", **shared)) for _ in range(2)]

@@ -12,7 +12,8 @@ import aiohttp
 import psutil
 import pytest
 
-from tests.parley.process import Parley, free_port, run, started, started_as
+from tests.parley.process import Parley, run, started, started_as, until_it_runs
+from tests.ports import free_port
 from tests.waiting import PATIENCE_SECONDS, eventually
 
 HELLO = {"messages": [{"role": "user", "content": "Hello!"}]}
@@ -53,15 +54,6 @@ async def test_a_newcomer_gets_a_panel_and_a_line_that_works_when_pasted(tmp_pat
     async with started(tmp_path) as again:
         await again.until_printed("Stop with Ctrl-C")
         assert "parley_" not in again.printed(), "a token is shown once, on the very first start"
-
-
-async def until_it_runs(parley: Parley, asking: asyncio.Task[Any]) -> None:
-    """Wait until a request holds a slot; a fast machine may be done with it already."""
-    async with asyncio.timeout(PATIENCE_SECONDS), aiohttp.ClientSession() as session:
-        while not asking.done():
-            async with session.get(f"{parley.url}/metrics") as response:
-                if "parley_queue_running 1.0" in await response.text():
-                    return
 
 
 async def until_it_computes(engine: psutil.Process) -> None:
@@ -174,9 +166,10 @@ cli.main()
         # Far more work for one slot than a test waits for.
         asking = [asyncio.create_task(ask(parley, token, ENDLESS)) for _ in range(80)]
         await asyncio.sleep(1)
-        for _ in range(signals):
+        parley.signal(signal.SIGTERM)
+        await parley.until_printed("stopping;")
+        if signals == 2:
             parley.signal(signal.SIGTERM)
-            await asyncio.sleep(0.5)
         assert await parley.stopped() == 0
         assert "Traceback" not in parley.printed()
         assert psutil.wait_procs(children, timeout=20)[1] == []
@@ -194,7 +187,7 @@ async def test_a_signal_ends_a_download_that_hangs(tmp_path: Path) -> None:
     async with server:
         hub = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         async with started(tmp_path, PARLEY_MODEL="hf:owner/repo/a.gguf", HF_ENDPOINT=hub) as parley:
-            await asyncio.wait_for(connected.wait(), 30)
+            await asyncio.wait_for(connected.wait(), PATIENCE_SECONDS)
             parley.signal(signal.SIGTERM)
             assert await parley.stopped() == 0
 

@@ -66,6 +66,8 @@ async def test_killed_between_two_attempts_during_one_and_while_the_reply_was_ma
             refused = await ask(parley, token, receiver.url + "/refuses", max_new_tokens=8)
             held = await ask(parley, token, receiver.url + "/hangs", max_new_tokens=8)
             await receiver.until(2)
+            # It stands still, so that the reply is not made before the kill.
+            parley.children()[0].suspend()
             made = await ask(parley, token, receiver.url + "/late", max_new_tokens=1024, temperature=2)
             await kill(parley)
             before = {each.path: each for each in receiver.received}

@@ -268,7 +268,9 @@ async def stay_silent(world: World, chance: random.Random) -> None:
                 await _wait_for_the_end(world, open_wire, began_at)
             else:
                 await asyncio.sleep(chance.uniform(0, 5))
-    world.book.left(token.token.id, began_at, most_completion_tokens=0, calls=int(sends_head))
+    # Without waiting for the end: who leaves before the head was looked at pays nothing.
+    calls = (1 if world.is_long else None) if sends_head else 0
+    world.book.left(token.token.id, began_at, most_completion_tokens=0, calls=calls)
 
 
 async def never_read(world: World, chance: random.Random) -> None:

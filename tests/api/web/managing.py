@@ -12,7 +12,7 @@ from api.config import DiscordApplication
 from generation.engine import Engine
 from tests.doubles.discord_oauth import CLIENT_SECRET
 from tests.doubles.discord_server import DiscordServer
-from tests.parley.process import free_port
+from tests.ports import free_port
 from tests.service import Service, running_service
 
 

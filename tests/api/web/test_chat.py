@@ -27,9 +27,8 @@ async def own_engine() -> AsyncIterator[tuple[ScriptedEngine, psutil.Process]]:
         LlamaCppConfig(model_path=demo_path(), model_name=DEMO_NAME, context_tokens=4096, slots=1, threads=1)
     )
     await engine.start()
-    child = engine._supervisor.pid
-    assert child is not None
-    yield ScriptedEngine(engine), psutil.Process(child)
+    assert engine.child_pid is not None
+    yield ScriptedEngine(engine), psutil.Process(engine.child_pid)
     await engine.close()
 
 

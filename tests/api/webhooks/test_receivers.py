@@ -17,7 +17,7 @@ import pytest
 
 from api.webhooks.sender import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, sign, signing_key
 from generation.engine import Engine
-from tests.parley.process import free_port
+from tests.ports import free_port
 from tests.service import running_service
 from tests.waiting import eventually
 

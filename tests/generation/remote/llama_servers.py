@@ -1,7 +1,6 @@
 """llama-servers that a test can start, kill and start again: the packaged one, in processes of their own, on TCP."""
 
 import asyncio
-import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,18 +8,12 @@ from pathlib import Path
 import aiohttp
 
 from parley.demo_model import demo_path
+from tests.ports import free_port
 
 KEY = "key-of-the-servers"
 PROGRAM = Path(__file__).with_name("llama_server_program.py")
 CONTEXT_TOKENS = 1024
 _START_SECONDS = 60.0
-
-
-def free_port() -> int:
-    """Find a port that nobody listens on now."""
-    with socket.socket() as plug:
-        plug.bind(("127.0.0.1", 0))
-        return int(plug.getsockname()[1])
 
 
 class LlamaServer:

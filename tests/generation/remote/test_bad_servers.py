@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,12 +19,12 @@ from tests.doubles.openai_server import OpenAIServer
 from tests.doubles.vllm_server import KEY, REPLY, VllmServer, serving
 from tests.generation.asking import ask, options, text_of
 from tests.generation.remote.engines import config_for, running_engine
-from tests.generation.remote.llama_servers import free_port
+from tests.ports import free_port
 from tests.waiting import eventually
 
 PLAIN = options(temperature=0.0, ignore_eos=False, max_tokens=64)
 PROMPT = [1, 2, 3]
-HASTY = Patience(connect=5.0, document=1.0, first_piece=3.0, next_piece=3.0)
+HASTY = Patience(connect=15.0, document=15.0, first_piece=5.0, next_piece=5.0)
 """Short enough to wait for, and long enough for a server that is well on a machine that many share."""
 
 UNWATCHED = Watching(every=600.0)
@@ -238,8 +237,8 @@ TROUBLE: dict[str, Handler] = {
     "a reply that was given up": events(b'data: {"choices": [{"text": "a", "finish_reason": "abort"}]}\n\n'),
     "a long line": events(b"data: " + b"x" * 65536, *[b"x" * 65536] * 160),
     "silence": silence,
-    "comments for ever": events(b": still here\n\n", pause=0.05, repeat=100),
-    "empty events for ever": events(chunk(""), pause=0.05, repeat=100),
+    "comments for ever": events(b": still here\n\n", pause=0.05, repeat=1000),
+    "empty events for ever": events(chunk(""), pause=0.05, repeat=1000),
     "more than was asked for": events(chunk("word "), repeat=5000),
     "longer than was asked for": events(chunk("x" * 60_000), repeat=5000),
     "an error in the middle": events(chunk("a"), b'data: {"error": {"message": "oh", "code": 500}}\n\n'),
@@ -248,11 +247,16 @@ TROUBLE: dict[str, Handler] = {
 }  # fmt: skip
 
 
+def patience_with(trouble: str) -> Patience:
+    """Be hasty only where a server is waited for in vain."""
+    return HASTY if trouble in {"silence", "comments for ever", "empty events for ever"} else Patience()
+
+
 @pytest.mark.parametrize("trouble", sorted(TROUBLE))
 async def test_whatever_a_server_sends_a_caller_reads_one_of_our_errors(
     server: VllmServer, trouble: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    config = config_for(server.url, api_key=KEY, patience=replace(HASTY, document=15.0), watching=UNWATCHED)
+    config = config_for(server.url, api_key=KEY, patience=patience_with(trouble), watching=UNWATCHED)
     async with running_engine(config) as (engine, _):
         server.fault = TROUBLE[trouble]
         with pytest.raises(GenerationError) as caught:
@@ -270,7 +274,7 @@ async def test_whatever_a_server_sends_a_caller_reads_one_of_our_errors(
 async def test_what_has_not_begun_is_asked_for_once_more_elsewhere(server: VllmServer, trouble: str) -> None:
     other = VllmServer()
     async with serving(other.app) as second:
-        config = config_for(server.url, second, api_key=KEY, patience=replace(HASTY, document=15.0), watching=UNWATCHED)
+        config = config_for(server.url, second, api_key=KEY, patience=patience_with(trouble), watching=UNWATCHED)
         async with running_engine(config) as (engine, _):
             server.fault = other.fault = TROUBLE[trouble]
             with pytest.raises(EngineUnavailableError):
