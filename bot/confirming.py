@@ -64,6 +64,7 @@ class Confirming(commands.Cog):
         self._open_seconds = open_seconds
         self._actions: dict[str, Action] = {}
         self._expiring: dict[str, asyncio.Task[None]] = {}
+        self._is_over = False
 
     def register(self, name: str, action: Action) -> None:
         """Say what a yes to questions under this name does, in whichever process asked them."""
@@ -92,6 +93,9 @@ class Confirming(commands.Cog):
         except BaseException:
             await self._questions.close(question_id)
             raise
+        if self._is_over:
+            # The bot ended while Discord was told.
+            return
         self._expiring[question_id] = asyncio.create_task(self._expire_later(question_id, interaction))
 
     @commands.Cog.listener()
@@ -158,6 +162,7 @@ class Confirming(commands.Cog):
 
     async def cog_unload(self) -> None:
         """Leave the open questions to whichever process takes the answers."""
+        self._is_over = True
         for question_id in tuple(self._expiring):
             self._forget(question_id)
 

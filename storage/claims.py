@@ -33,13 +33,14 @@ class Claims:
         Of any number of processes that try at once exactly one succeeds. A `holder` (at most 32 characters, of one
         process alone) may claim what it has again, for longer. Raises `StorageError`.
         """
-        now, lasts = self._clock.now(), timedelta(seconds=seconds)
-        held = claims.c.claimed_until
-        # What is held for longer than it can have been claimed for was claimed before the clock was set back.
-        is_free = (held <= now) | (held > now + lasts + CLOCK_TOLERANCE)
-        if holder:
-            is_free |= claims.c.holder == holder
+        held, lasts = claims.c.claimed_until, timedelta(seconds=seconds)
         async with self._database.writing() as connection:
+            # Not before: who has waited for a turn to write claims from now on, and not from when it began to wait.
+            now = self._clock.now()
+            # What is held for longer than it can have been claimed for was claimed before the clock was set back.
+            is_free = (held <= now) | (held > now + lasts + CLOCK_TOLERANCE)
+            if holder:
+                is_free |= claims.c.holder == holder
             new = insert_or_update(connection, claims).values(name=name, holder=holder, claimed_until=now + lasts)
             claimed = new.on_conflict_do_update(
                 index_elements=[claims.c.name],

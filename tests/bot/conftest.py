@@ -10,6 +10,7 @@ import pytest
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
+from bot import live
 from bot.api_client import ApiClient
 from bot.config import BotConfig, BotStores
 from bot.forgetting import Forgetting
@@ -163,3 +164,10 @@ async def start_bot(
     for running in started:
         if not running.task.done():
             await running.stop()
+
+
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Show no reply that still grows and no place in line, however long a machine that many share takes."""
+    monkeypatch.setattr(live, "CALM_SECONDS", 60.0)
+    monkeypatch.setattr(live, "LINE_SECONDS", 60.0)

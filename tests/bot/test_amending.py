@@ -18,7 +18,7 @@ from storage.posted import PostedPart
 from tests.bot.conftest import make_stores
 from tests.bot.scripted_api import SERVICE_TOKEN, ScriptedApi
 from tests.new_database import locked, url_of_new
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 _CHANNEL = 5
 _KEY = channel_key(_CHANNEL)
@@ -145,7 +145,10 @@ async def test_a_full_line_is_waited_for(conversations: Conversations, forgettin
     assert await _kept(conversations) == ["Yes."]
 
 
-async def test_a_shutdown_while_waiting_loses_no_change(conversations: Conversations, forgetting: Forgetting) -> None:
+async def test_a_shutdown_while_waiting_loses_no_change(
+    conversations: Conversations, forgetting: Forgetting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.lanes.SECONDS_TO_SAY_SO", PATIENCE_SECONDS)
     lanes = Lanes()
     with ExitStack() as running:
         running.enter_context(lanes.place(_KEY))

@@ -16,8 +16,10 @@ from tests.bot.replying import said
 from tests.bot.scripted_api import Refusal, ScriptedApi, Stream
 from tests.doubles.discord_server import DiscordServer
 from tests.new_database import locked
+from tests.waiting import PATIENCE_SECONDS
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_questions_of_one_channel_are_answered_one_at_a_time_in_order(
     server: DiscordServer, api: ScriptedApi, start_bot: StartBot
 ) -> None:
@@ -100,6 +102,7 @@ async def test_a_refused_question_is_not_part_of_the_next_request(
     assert [message.content for message in api.asked[1].request.messages[1:]] == ["Ada: taken"]
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_the_reply_is_kept_before_anybody_reads_it(
     server: DiscordServer, api: ScriptedApi, stores: BotStores, start_bot: StartBot
 ) -> None:
@@ -168,7 +171,7 @@ async def test_running_replies_finish_before_the_bot_stops_and_newcomers_are_tol
 ) -> None:
     channel, ada = server.channel(server.guild()), server.user("Ada")
     other = server.channel(server.state.guilds[0])
-    bot = await start_bot()
+    bot = await start_bot(drain_seconds=60.0)
     api.hold()
     await server.user_says(channel, ada, "last words", mentions_bot=True)
     await api.arrived(1)
@@ -181,8 +184,13 @@ async def test_running_replies_finish_before_the_bot_stops_and_newcomers_are_tol
 
 
 async def test_what_does_not_finish_in_time_is_told_and_leaves_no_trace(
-    server: DiscordServer, api: ScriptedApi, stores: BotStores, start_bot: StartBot
+    server: DiscordServer,
+    api: ScriptedApi,
+    stores: BotStores,
+    start_bot: StartBot,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("bot.lanes.SECONDS_TO_SAY_SO", PATIENCE_SECONDS)
     channel, ada = server.channel(server.guild()), server.user("Ada")
     bot = await start_bot(drain_seconds=0.1)
     api.hold()

@@ -202,12 +202,12 @@ async def test_silence_is_told_apart_from_an_absent_service(api: ScriptedApi, un
 
 async def test_a_reply_may_take_longer_than_the_longest_silence(api: ScriptedApi) -> None:
     api.script.append(Stream(pieces="abcdefghij", hold_after=range(1, 10)))
-    async with ApiClient(api.url, SERVICE_TOKEN, idle_timeout_seconds=1.0) as client:
+    async with ApiClient(api.url, SERVICE_TOKEN, idle_timeout_seconds=5.0) as client:
         asking = asyncio.create_task(reply(client, _MESSAGES, tenant="discord:1"))
         for _ in range(9):
             await api.held()
             # Time has to pass: nine silences are longer together than what is allowed for one.
-            await asyncio.sleep(0.15)
+            await asyncio.sleep(0.6)
             api.release()
         assert (await asking).text == "abcdefghij"
 

@@ -263,6 +263,14 @@ async def test_a_question_whose_process_ended_is_closed_all_the_same(
     assert deed.times == 0
 
 
+async def test_a_question_that_is_shown_while_the_bot_ends_leaves_no_task(
+    server: DiscordServer, bot: SmallBot, ada: User, channel: Channel
+) -> None:
+    await bot._confirming.cog_unload()
+    await asked(server, ada, channel)
+    assert not bot._confirming._expiring
+
+
 async def until_closed(stores: BotStores, question: Message) -> None:
     question_id = question.custom_id("Yes").split(":")[1]
     while await stores.open_questions.find(question_id) is not None:  # noqa: ASYNC110 - a database announces nothing

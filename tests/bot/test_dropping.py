@@ -1,5 +1,7 @@
 """How much of a conversation is no longer read, said in a small line when that changes."""
 
+import pytest
+
 from bot import dropping
 from bot.config import BotStores
 from bot.dropping import DroppedNotes
@@ -61,6 +63,7 @@ async def test_the_line_stands_below_the_reply_once_and_is_no_part_of_the_conver
     await shows(server, last, "Another.")
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_after_a_reset_it_is_said_anew(server: DiscordServer, api: ScriptedApi, start_bot: StartBot) -> None:
     channel, grace = server.channel(server.guild()), server.admin()
     await start_bot()

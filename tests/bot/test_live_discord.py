@@ -13,6 +13,7 @@ from bot.standing import ShownPart
 from tests.bot.live_bot import LiveBot, buttons, find, live_bot
 from tests.doubles.discord_model import ATTACH_FILES, MEMBER_PERMISSIONS, Channel, Message, User
 from tests.doubles.discord_server import DiscordServer
+from tests.waiting import PATIENCE_SECONDS
 
 PATCH_MESSAGE = "PATCH /channels/{channel}/messages/{message}"
 PATCH_ANSWER = "PATCH /webhooks/{application}/{token}/messages/{message}"
@@ -153,7 +154,7 @@ async def test_deleting_the_growing_message_tells_the_writer_to_stop(
         writing = asyncio.create_task(_write(live, LONG_TEXT, seconds=5))
         await server.posted(channel)
         await server.user_deletes(channel.own_messages(server.bot)[0])
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await live.gone.wait()
         writing.cancel()
         await live.finish(LONG_TEXT, view=buttons("again"))
@@ -168,7 +169,7 @@ async def test_a_deleted_channel_tells_the_writer_to_stop(
         writing = asyncio.create_task(_write(live, LONG_TEXT, seconds=5))
         await server.posted(channel)
         await server.delete_channel(channel)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await live.gone.wait()
         writing.cancel()
 

@@ -28,7 +28,7 @@ from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-ENDLESS = {"num_predict": -2, "temperature": 2.0}
+ENDLESS = {"num_predict": -2, "num_ctx": 4096, "temperature": 2.0}
 GREEDY = {"temperature": 0.0, "repeat_penalty": 1.0}
 
 

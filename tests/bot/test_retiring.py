@@ -85,6 +85,7 @@ async def test_a_private_reply_is_remembered_for_as_long_as_it_can_be_reached(
     assert [list(use.replies[0].buttons) for use in uses] == [left, left, ["Regenerate"]]
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_buttons_that_cannot_be_taken_away_are_no_harm(
     server: DiscordServer, api: ScriptedApi, config: BotConfig, stores: BotStores, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -100,6 +101,7 @@ async def test_buttons_that_cannot_be_taken_away_are_no_harm(
     assert [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_the_end_of_the_bot_does_not_wait_for_buttons(
     server: DiscordServer, api: ScriptedApi, config: BotConfig, stores: BotStores
 ) -> None:

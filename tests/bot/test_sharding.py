@@ -6,6 +6,7 @@ from time import monotonic
 import pytest
 from sqlalchemy import update
 
+from bot import distant_stops
 from bot.config import BotStores
 from bot.dialogue import channel_key
 from bot.distant_stops import DistantStops
@@ -21,16 +22,17 @@ from tests.bot.replying import has_buttons, said
 from tests.bot.scripted_api import ScriptedApi, Stream
 from tests.doubles.discord_model import Channel, Message, User
 from tests.doubles.discord_server import DiscordServer
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_SECONDS, eventually
 
-APART_SECONDS = 0.15
+APART_SECONDS, MORE_SECONDS = 0.15, 0.5
+"""... between two IDENTIFYs, and what the bot adds: a claim's way to Discord varies on a machine that many share."""
 MESSAGES = "POST /channels/{channel}/messages"
 
 
 async def start_two(server: DiscordServer, start_bot: StartBot) -> list[RunningBot]:
     """Start two processes' worth of bots at once, one for each shard, where Discord minds how fast they identify."""
     server.gateway.identify_seconds = APART_SECONDS
-    apart = {"shard_count": 2, "identify_seconds": APART_SECONDS + 0.05}
+    apart = {"shard_count": 2, "identify_seconds": APART_SECONDS + MORE_SECONDS}
     started = await asyncio.gather(*(start_bot(shard_ids=(number,), **apart) for number in range(2)))
     await server.connected((0, 2), (1, 2))
     return started
@@ -67,7 +69,7 @@ async def test_one_process_runs_as_many_shards_as_discord_recommends(
     server.state.recommended_shards, server.gateway.max_concurrency = 3, 2
     server.gateway.identify_seconds = APART_SECONDS
     channels, ada = channels_of(server, 3), server.user("Ada")
-    await start_bot(identify_seconds=APART_SECONDS + 0.05)
+    await start_bot(identify_seconds=APART_SECONDS + MORE_SECONDS)
     await server.connected((0, 3), (1, 3), (2, 3))
     assert server.gateway.hurried == []
     for channel in channels:
@@ -122,8 +124,13 @@ async def growing_elsewhere(
 
 
 async def test_stop_ends_a_reply_that_another_process_writes(
-    server: DiscordServer, api: ScriptedApi, stores: BotStores, start_bot: StartBot
+    server: DiscordServer,
+    api: ScriptedApi,
+    stores: BotStores,
+    start_bot: StartBot,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(distant_stops, "PATIENCE_SECONDS", PATIENCE_SECONDS)
     ada, bob = server.user("Ada"), server.user("Bob")
     channel, message = await growing_elsewhere(server, api, start_bot, ada)
     refused = await server.press(bob, message, message.custom_id("Stop"))
@@ -142,6 +149,7 @@ async def test_a_stop_that_no_process_can_take_takes_the_buttons_away(stores: Bo
     assert await stores.stop_requests.find_open([7]) == []
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_who_is_forgotten_everywhere_is_not_brought_back_by_another_process(
     server: DiscordServer, api: ScriptedApi, stores: BotStores, start_bot: StartBot
 ) -> None:
@@ -208,7 +216,7 @@ async def test_shards_of_one_key_take_turns_and_those_of_others_do_not_wait(data
     await asyncio.gather(*(identify(process, shard_id) for shard_id, process in enumerate(turns)))
     for key in range(2):
         first, second = sorted(came_at[shard_id] for shard_id in range(4) if shard_id % 2 == key)
-        assert second - first >= 0.19
+        assert second - first >= 0.1
 
 
 def test_a_process_takes_its_share_of_what_discord_allows_the_bot() -> None:

@@ -3,6 +3,8 @@
 import asyncio
 from datetime import timedelta
 
+import pytest
+
 from storage.claims import SHORTEST_SECONDS, Claims
 from storage.database import Database
 from tests.storage.conftest import ManualClock
@@ -34,6 +36,18 @@ async def test_a_claim_runs_out_or_is_released(database: Database, clock: Manual
     await claims.release("name")
     await claims.release("nobody's")
     assert await claims.claim("name", seconds=5.0) == 0.0
+
+
+@pytest.mark.sqlite
+async def test_who_waits_for_a_turn_to_write_claims_from_then_on(database: Database, clock: ManualClock) -> None:
+    claims = Claims(database, clock=clock)
+    async with database.writing():
+        claiming = asyncio.create_task(claims.claim("name", seconds=5.0))
+        # Long enough for it to get as far as it gets.
+        await asyncio.sleep(0.05)
+        clock.advance(timedelta(seconds=4))
+    assert await claiming == 0.0
+    assert await claims.claim("name", seconds=5.0) == 5.0
 
 
 async def test_a_holder_claims_again_and_others_neither_take_nor_release_what_it_has(
