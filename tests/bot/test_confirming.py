@@ -49,6 +49,7 @@ class Asking(commands.Cog):
 
     def __init__(self, confirming: Confirming) -> None:
         self._confirming = confirming
+        self.has_asked = asyncio.Event()
 
     @app_commands.command(description="Ask")
     async def ask(self, interaction: discord.Interaction[Any], defer: bool = True) -> None:
@@ -56,6 +57,7 @@ class Asking(commands.Cog):
             await interaction.response.defer(ephemeral=True, thinking=True)
         question = Confirmation(text="Really?", yes="Yes", no="No")
         await self._confirming.ask(interaction, question, "do")
+        self.has_asked.set()
 
 
 class SmallBot(commands.Bot):
@@ -65,10 +67,11 @@ class SmallBot(commands.Bot):
         super().__init__(command_prefix="!", intents=intents(), help_command=None)
         self._confirming = Confirming(questions, open_seconds=open_seconds)
         self._confirming.register("do", action)
+        self.asking = Asking(self._confirming)
 
     async def setup_hook(self) -> None:
         await self.add_cog(self._confirming)
-        await self.add_cog(Asking(self._confirming))
+        await self.add_cog(self.asking)
         await self.tree.sync()
 
 
@@ -268,6 +271,7 @@ async def test_a_question_that_is_shown_while_the_bot_ends_leaves_no_task(
 ) -> None:
     await bot._confirming.cog_unload()
     await asked(server, ada, channel)
+    await bot.asking.has_asked.wait()
     assert not bot._confirming._expiring
 
 
