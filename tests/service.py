@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,7 @@ from storage.outbox import Outbox
 from storage.signing_keys import SigningKeys
 from storage.tokens import ApiToken, TokenStore
 from tests.new_database import url_of_new
+from tests.noon import NOON_ZONE
 
 SERVICE_TOKEN = "service-token-of-the-tests"
 MODEL_NAME = "parley-demo"
@@ -95,11 +95,6 @@ class Service:
                 return await self.notes.put("quiet", "")
 
 
-def zone_without_midnight() -> str:
-    """Name a zone where it is about noon, so that no test of the day's calls runs into the next day."""
-    return f"Etc/GMT{datetime.now(UTC).hour - 12:+d}"
-
-
 @asynccontextmanager
 async def running_service(
     engine: Engine,
@@ -116,7 +111,7 @@ async def running_service(
     **config: Any,
 ) -> AsyncIterator[Service]:
     """Run the service for the block, with one API token; on a database of its own unless `database_url` names one."""
-    zone = zone or ("Europe/London" if clock else zone_without_midnight())
+    zone = zone or ("Europe/London" if clock else NOON_ZONE)
     clock = clock or SystemClock()
     url = database_url or url_of_new(folder / "parley.db")
     database = await Database.open(url, busy_timeout_seconds=busy_timeout_seconds)

@@ -34,6 +34,7 @@ from tests.doubles.discord_people import User
 from tests.doubles.discord_places import Channel
 from tests.doubles.discord_server import DiscordServer
 from tests.new_database import url_of_new
+from tests.noon import NOON_ZONE
 
 DISCORD_TOKEN = "stand-in-token"
 SYSTEM_PROMPT = "You are Parley."
@@ -125,7 +126,7 @@ def make_stores(database: Database) -> BotStores:
         personas=Personas(database, clock=clock),
         person_limits=PersonLimits(database, clock=clock),
         tokens=TokenStore(database, clock=clock),
-        ledger=Ledger(database, zone=DayZone("Europe/London"), clock=clock),
+        ledger=Ledger(database, zone=DayZone(NOON_ZONE), clock=clock),
         notes=Notes(database),
         claims=Claims(database, clock=clock),
         open_questions=OpenQuestions(database, clock=clock),

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 from parley.cli import main
 from parley.settings import known_names
+from tests.noon import NOON_ZONE
 from tests.ports import free_port
 from tests.waiting import PATIENCE_SECONDS
 
@@ -26,7 +27,7 @@ START_SECONDS = 120.0
 def environment(**settings: str) -> dict[str, str]:
     """The environment without any setting of Parley, then those given."""
     clean = {name: value for name, value in os.environ.items() if name not in known_names()}
-    return {**clean, "NO_COLOR": "1", "COLUMNS": "200", **settings}
+    return {**clean, "NO_COLOR": "1", "COLUMNS": "200", "PARLEY_RESET_ZONE": NOON_ZONE, **settings}
 
 
 @dataclass(kw_only=True)
@@ -140,5 +141,7 @@ async def run_here(folder: Path, *arguments: str, **settings: str) -> tuple[int,
     """Run `parley` in a folder without a process of its own, which takes seconds; status, output and errors."""
     with contextlib.chdir(folder):
         runner, clean = CliRunner(), dict.fromkeys(known_names())
-        result = await asyncio.to_thread(runner.invoke, main, arguments, env={**clean, "COLUMNS": "200", **settings})
+        result = await asyncio.to_thread(
+            runner.invoke, main, arguments, env={**clean, "COLUMNS": "200", "PARLEY_RESET_ZONE": NOON_ZONE, **settings}
+        )
     return result.exit_code, result.stdout, result.stderr

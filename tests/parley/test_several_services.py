@@ -17,6 +17,7 @@ from storage.days import DayZone
 from storage.ledger import Ledger
 from storage.tokens import TokenStore
 from tests.doubles.database_proxy import proxying
+from tests.noon import NOON_ZONE
 from tests.parley.process import Parley, run, started
 from tests.postgresql_server import running_server
 
@@ -63,7 +64,7 @@ async def test_four_services_that_charge_one_token_allow_exactly_its_calls(tmp_p
 
         answers = Counter(await asyncio.gather(*(ask(number) for number in range(CALLS))))
         assert answers == {200: LIMIT, 429: CALLS - LIMIT}
-        usage = await Ledger(database, zone=DayZone("Europe/London"), clock=SystemClock()).usage(issued.token.id)
+        usage = await Ledger(database, zone=DayZone(NOON_ZONE), clock=SystemClock()).usage(issued.token.id)
         assert usage.used_today == LIMIT
         assert await TokenStore(database, clock=SystemClock()).count() == 2, "theirs, and one first token for all"
 
@@ -96,7 +97,7 @@ async def test_a_database_that_is_away_is_a_503_until_it_is_back(tmp_path: Path)
         await proxy.restore()
         assert (await ask())[0] == 200
         assert await ready() == 200
-        ledger = Ledger(database, zone=DayZone("Europe/London"), clock=SystemClock())
+        ledger = Ledger(database, zone=DayZone(NOON_ZONE), clock=SystemClock())
         assert (await ledger.usage(issued.token.id)).used_today == 2
         assert "Traceback" not in service.printed()
         assert service.printed().count("no writes: database") == 1

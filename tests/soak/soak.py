@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -19,6 +18,7 @@ from storage.database import Database
 from storage.tokens import TokenStore
 from tests.doubles.discord_server import DiscordServer
 from tests.doubles.webhook_receiver import receiving
+from tests.noon import NOON_ZONE
 from tests.soak import audit, chaos, leaks, traffic
 from tests.soak.book import Book
 from tests.soak.chaos import Pace
@@ -42,12 +42,6 @@ class Plan:
     pace: Pace
     seed: int
     is_long: bool
-
-
-def far_from_midnight() -> str:
-    """Name a zone in which it is about noon, so that no account is torn by the turn of the day."""
-    ahead = 12 - datetime.now(UTC).hour
-    return f"Etc/GMT{-ahead:+d}" if ahead else "Etc/GMT"
 
 
 async def soak(plan: Plan) -> dict[str, Any]:
@@ -85,7 +79,7 @@ async def soak(plan: Plan) -> dict[str, Any]:
 async def _world(plan: Plan, book: Book, folder: Path) -> AsyncIterator[World]:
     settings = {
         "PARLEY_PRIVATE_WEBHOOKS": "true",
-        "PARLEY_RESET_ZONE": far_from_midnight(),
+        "PARLEY_RESET_ZONE": NOON_ZONE,
         "PARLEY_DAILY_CALLS": str(PLENTY),
     }
     async with DiscordServer() as discord:
