@@ -21,9 +21,6 @@ SLOTS = 4
 settings.register_profile("parley", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("parley")
 
-# The development mode is for this process, which has it by now; what the tests start is as people start it.
-os.environ.pop("PYTHONDEVMODE", None)
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the tests of the API run on another database than SQLite."""
@@ -46,6 +43,12 @@ async def demo_engine() -> AsyncIterator[Engine]:
     await engine.start()
     yield engine
     await engine.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _development_mode_is_for_the_tests_alone() -> None:
+    """Start what tests start as people start it. Not sooner: the processes that run the tests inherit the mode."""
+    os.environ.pop("PYTHONDEVMODE", None)
 
 
 @pytest.fixture(scope="session", autouse=True)
