@@ -22,7 +22,7 @@ class Pulse:
         self._engine = engine
         self._metrics = metrics
         self._lags: deque[float] = deque(maxlen=REMEMBERED_BEATS)
-        self._restarts = 0
+        self._restarts = engine.status.restarts
         self._restarted_at: float | None = None
 
     @property

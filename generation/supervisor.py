@@ -192,13 +192,16 @@ class Supervisor:
             await _cancel(ending, hanging)
 
     async def _wait_for_hang(self, client: EngineClient) -> None:
-        while True:
+        # In two looks: where our own process has stood still, the time of one may be up when its answer is there.
+        missed = 0
+        while missed < 2:
             await asyncio.sleep(self._timing.health_interval)
             try:
-                async with asyncio.timeout(self._timing.unresponsive_after):
+                async with asyncio.timeout(self._timing.unresponsive_after / 2):
                     await client.get("/health")
+                missed = 0
             except TimeoutError:
-                return
+                missed += 1
             except (EngineUnavailableError, EngineRefusedError):
                 # Not listening any more: if it is dying, its end is noticed by itself.
                 continue

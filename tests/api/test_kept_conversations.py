@@ -105,7 +105,7 @@ async def keeping_service(folder: Path) -> AsyncIterator[Kept]:
 @pytest.fixture(autouse=True)
 def afresh(kept: Kept) -> None:
     for path in kept.folder.glob("*.state"):
-        path.unlink()
+        path.unlink(missing_ok=True)
 
 
 async def test_a_conversation_of_the_bots_is_kept_until_it_is_cleared(kept: Kept) -> None:

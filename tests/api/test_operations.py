@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from api import readiness
 from api.routes import ROUTES
 from api.web.routes import SERVED
 from tests.service import Service
@@ -14,7 +15,8 @@ from tests.service import Service
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_health_and_readiness(service: Service) -> None:
+async def test_health_and_readiness(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "LAG_SECONDS", 60.0)
     for path in ("/healthz", "/readyz"):
         status, body, _ = await service.get(path, headers={})
         assert (status, body["status"]) == (200, "ok")

@@ -4,9 +4,11 @@ import os
 import signal
 import stat
 import sys
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -119,6 +121,32 @@ async def test_an_engine_that_hangs_is_replaced(mortal: LlamaCppEngine) -> None:
     assert pid_of(mortal) != hanging
     await wait_until_gone(hanging)
     await ask(mortal, [1, 300])
+
+
+async def test_an_engine_that_is_well_is_left_alone_though_we_stood_still(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = LlamaCppEngine(config_for(tiny_model), timing=Timing(health_interval=0.01, unresponsive_after=2.0))
+    await engine.start()
+    try:
+        assert engine._supervisor is not None
+        assert engine._supervisor._client is not None
+        real, looks = engine._supervisor._client.get, 0
+
+        async def stand_still(path: str) -> Any:
+            nonlocal looks
+            looks += 1
+            looking = asyncio.create_task(real(path))
+            if looks == 1:
+                await asyncio.sleep(0)
+                time.sleep(2.1)  # noqa: ASYNC251 - as a process does that its machine stops for a while
+            return await looking
+
+        monkeypatch.setattr(engine._supervisor._client, "get", stand_still)
+        await eventually(lambda: looks >= 5)
+        assert engine.status.restarts == 0
+    finally:
+        await engine.close()
 
 
 async def test_a_busy_engine_is_left_alone(slow_model: Path) -> None:

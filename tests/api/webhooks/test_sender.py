@@ -127,7 +127,7 @@ async def test_a_receiver_that_never_answers_is_given_up(
         await asyncio.Event().wait()
         raise AssertionError
 
-    monkeypatch.setattr("api.webhooks.sender.ATTEMPT_SECONDS", 0.2)
+    monkeypatch.setattr("api.webhooks.sender.ATTEMPT_SECONDS", 2.0)
     async with sending_anywhere() as (sender, receiver):
         receiver.answer = answer
         assert await sender.send(make_webhook(receiver.url)) is Outcome.FAILED

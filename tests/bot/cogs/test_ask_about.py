@@ -49,6 +49,7 @@ async def test_a_question_about_a_message_is_asked_with_it_in_the_channels_conve
     assert (question.author_id, question.discord_message_id) == (ada.id, None)
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_a_question_about_the_bots_own_words_quotes_them_as_those_of_whoever_had_asked(
     server: DiscordServer, api: ScriptedApi, stores: BotStores, start_bot: StartBot
 ) -> None:

@@ -27,6 +27,7 @@ OVERRIDE = "\u202eevil\u202c \u2066isolated\u2069"
 @pytest.mark.parametrize(
     "text", [BINARY, ZALGO, OVERRIDE, "\x00" * 100 + "x", "x" * MAX_MESSAGE_CHARACTERS, "`" * 3999]
 )
+@pytest.mark.usefixtures("unhurried")
 async def test_whatever_is_pasted_is_asked_and_kept_without_what_no_database_takes(
     server: DiscordServer, api: ScriptedApi, stores: BotStores, start_bot: StartBot, text: str
 ) -> None:
@@ -107,6 +108,7 @@ async def test_a_command_is_answered_where_the_bot_may_not_speak(
     assert await said(stores.conversations, channel) == ["Ada: hello", long_text]
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_where_the_bot_lost_the_right_to_speak_a_reply_is_one_log_line(
     server: DiscordServer, api: ScriptedApi, stores: BotStores, start_bot: StartBot, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -340,6 +340,7 @@ async def test_of_private_replies_the_last_one_keeps_its_buttons_and_those_befor
     assert [message.content for message in shown] == [f"You said: Turn {number}" for number in (1, 2, 3)]
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_a_private_reply_that_is_out_of_reach_is_left_as_it_is_and_not_shown_again(
     server: DiscordServer, api: ScriptedApi, start_bot: StartBot
 ) -> None:

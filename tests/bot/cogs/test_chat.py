@@ -171,6 +171,7 @@ async def test_reset_forgets_this_channel_and_no_other(
     assert len(await stores.conversations.read(f"channel:{there.id}")) == 2
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_reset_is_refused_without_the_permission_though_discord_let_it_through(
     server: DiscordServer, api: ScriptedApi, stores: BotStores, start_bot: StartBot
 ) -> None:
@@ -207,6 +208,7 @@ async def test_a_reset_waits_for_the_questions_asked_before_it(
     assert await stores.conversations.read(f"channel:{channel.id}") == []
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_a_question_asked_after_a_reset_knows_nothing_of_before(
     server: DiscordServer, api: ScriptedApi, start_bot: StartBot
 ) -> None:

@@ -161,6 +161,7 @@ async def test_a_database_out_of_reach_suggests_nothing(
     assert await server.autocomplete(admin, channel, "developer limit clear", "role", "") == []
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_who_has_used_their_calls_is_told_when_they_return_and_others_go_on(
     server: DiscordServer, api: ScriptedApi, stores: BotStores, start_bot: StartBot
 ) -> None:

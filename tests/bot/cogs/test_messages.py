@@ -45,6 +45,7 @@ async def test_the_service_is_told_who_is_charged(server: DiscordServer, api: Sc
     assert {asked.authorization for asked in api.asked} == {f"Bearer {SERVICE_TOKEN}"}
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_a_conversation_names_its_speakers_and_begins_with_the_persona(
     server: DiscordServer, api: ScriptedApi, start_bot: StartBot
 ) -> None:

@@ -37,6 +37,12 @@ def _fields(form: Json) -> dict[str, Json]:
     return {label["component"]["custom_id"]: label["component"] for label in form["components"]}
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for the database as long as a machine that many share takes."""
+    monkeypatch.setattr("bot.cogs.persona.READ_SECONDS", 60.0)
+
+
 async def test_a_persona_from_the_form_holds_and_the_channel_is_told_without_its_text(
     server: DiscordServer, api: ScriptedApi, stores: BotStores, start_bot: StartBot
 ) -> None:
@@ -73,8 +79,13 @@ async def test_a_default_too_long_for_a_form_is_left_out_of_it(server: DiscordSe
 
 
 async def test_the_form_opens_empty_in_time_while_the_database_is_busy(
-    server: DiscordServer, database: Database, stores: BotStores, start_bot: StartBot
+    server: DiscordServer,
+    database: Database,
+    stores: BotStores,
+    start_bot: StartBot,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("bot.cogs.persona.READ_SECONDS", 1.5)
     admin, channel = server.admin(), server.channel(server.guild())
     await start_bot()
     async with AsyncExitStack() as busy:

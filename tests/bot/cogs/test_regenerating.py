@@ -118,6 +118,7 @@ async def test_only_the_asker_and_moderators_have_a_reply_made_anew(
     api.script.append(Stream(pieces=["Second", " try"], hold_after=1))
     await server.press(moderator, message, message.custom_id("Regenerate"))
     await has_buttons(server, message, "Stop")
+    await api.held()
     # It is still the asker's reply, who may stop it as well.
     await server.press(ada, message, message.custom_id("Stop"))
     await has_buttons(server, message, "Regenerate")
@@ -176,6 +177,7 @@ async def test_the_buttons_work_after_a_restart(
     await database.close()
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_a_private_reply_is_made_anew_in_private(
     server: DiscordServer, api: ScriptedApi, stores: BotStores, start_bot: StartBot
 ) -> None:

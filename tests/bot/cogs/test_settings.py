@@ -42,6 +42,12 @@ def _let_everything_through(server: DiscordServer) -> None:
                 option.pop(bound, None)
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for the database as long as a machine that many share takes."""
+    monkeypatch.setattr("bot.cogs.settings.SUGGESTION_SECONDS", 60.0)
+
+
 async def test_discord_is_told_the_type_and_the_range_of_every_option(
     server: DiscordServer, start_bot: StartBot
 ) -> None:

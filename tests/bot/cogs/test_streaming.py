@@ -103,6 +103,7 @@ async def test_a_long_reply_is_kept_whole_with_the_messages_it_stands_in(
     )
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_a_reply_that_is_quick_appears_whole(
     server: DiscordServer, api: ScriptedApi, start_bot: StartBot
 ) -> None:

@@ -98,6 +98,7 @@ async def test_the_place_in_the_channels_line_is_shown_kept_up_to_date_and_repla
         await shows(server, use.replies[0], f"For {people[done].display_name}")
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_a_short_wait_in_line_is_not_shown(server: DiscordServer, api: ScriptedApi, start_bot: StartBot) -> None:
     channel, ada = server.channel(server.guild()), server.user("Ada")
     await start_bot()
@@ -112,8 +113,9 @@ async def test_a_short_wait_in_line_is_not_shown(server: DiscordServer, api: Scr
 
 
 async def test_a_place_in_line_is_not_shown_once_the_turn_has_come(
-    server: DiscordServer, api: ScriptedApi, start_bot: StartBot
+    server: DiscordServer, api: ScriptedApi, start_bot: StartBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("bot.live.LINE_SECONDS", 6.0)
     guild, ada = server.guild(), server.user("Ada")
     channel, other = server.channel(guild), server.channel(guild, "other")
     await start_bot()
@@ -172,6 +174,7 @@ async def test_what_is_deleted_while_a_reply_grows_ends_it_without_a_word(
     await comes_to_say(stores.conversations, channel, expected)
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_a_question_that_is_deleted_in_line_is_never_asked(
     server: DiscordServer, api: ScriptedApi, stores: BotStores, start_bot: StartBot
 ) -> None:
@@ -247,8 +250,13 @@ async def test_a_channel_that_is_gone_unnoticed_ends_its_reply_and_harms_no_conv
 
 
 async def test_at_the_end_everybody_who_waits_is_told_and_nothing_half_is_kept(
-    server: DiscordServer, api: ScriptedApi, stores: BotStores, start_bot: StartBot
+    server: DiscordServer,
+    api: ScriptedApi,
+    stores: BotStores,
+    start_bot: StartBot,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("bot.lanes.SECONDS_TO_SAY_SO", 60.0)
     guild, ada = server.guild(), server.user("Ada")
     channel, other = server.channel(guild), server.channel(guild, "other")
     bot = await start_bot(drain_seconds=0.2)
@@ -272,8 +280,13 @@ async def test_at_the_end_everybody_who_waits_is_told_and_nothing_half_is_kept(
 
 
 async def test_at_the_end_a_reply_that_is_made_anew_stands_again(
-    server: DiscordServer, api: ScriptedApi, stores: BotStores, start_bot: StartBot
+    server: DiscordServer,
+    api: ScriptedApi,
+    stores: BotStores,
+    start_bot: StartBot,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("bot.lanes.SECONDS_TO_SAY_SO", 60.0)
     channel, ada = server.channel(server.guild()), server.user("Ada")
     bot = await start_bot(drain_seconds=0.2)
     await server.user_says(channel, ada, "Hello", mentions_bot=True)
@@ -287,6 +300,7 @@ async def test_at_the_end_a_reply_that_is_made_anew_stands_again(
     assert await said(stores.conversations, channel) == ["Ada: Hello", "You said: Hello"]
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_at_the_end_nothing_waits_for_a_discord_that_refuses(
     server: DiscordServer, api: ScriptedApi, start_bot: StartBot
 ) -> None:
