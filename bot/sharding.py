@@ -15,7 +15,7 @@ from storage.errors import StorageError
 
 logger = logging.getLogger(__name__)
 
-IDENTIFY_SECONDS = 5.5
+IDENTIFY_SECONDS = 6.0
 """Discord's five, and some more: clocks of several machines differ, and not every IDENTIFY takes equally long."""
 
 _RETRY_SECONDS = 1.0

@@ -32,7 +32,8 @@ class Timing:
     """Loading a large model from a slow disk takes minutes; longer than this it hangs."""
     health_interval: float = 2.0
     unresponsive_after: float = 15.0
-    """The server answers `/health` from a thread of its own, within milliseconds also when all slots compute."""
+    """In two looks of half of it each. The server answers `/health` from a thread of its own, within milliseconds also
+    when all slots compute."""
     first_backoff: float = 0.2
     longest_backoff: float = 30.0
     healthy_after: float = 60.0

@@ -99,8 +99,7 @@ async def test_two_services_and_two_bots_on_one_postgresql_work_as_one(
 ) -> None:
     channels = [discord.channel(discord.guild_of_shard(number, 2)) for number in range(2)]
     grace = discord.admin()
-    # Discord's are 5; the rest is for a machine that many share, whose way from the claim to Discord varies.
-    discord.gateway.identify_seconds = 4.0
+    discord.gateway.identify_seconds = 5.0
     shared = {"DATABASE_URL": database_url, "PARLEY_SERVICE_TOKEN": SECRET, **SMALL}
     async with AsyncExitStack() as stack:
         services = [await stack.enter_async_context(started(tmp_path, "api", **shared)) for _ in range(2)]
