@@ -12,7 +12,8 @@ from generation.errors import EngineUnavailableError
 class ScriptedEngine:
     """The real engine, of which a test can hold up, break or write the replies.
 
-    While `may_go_on` is clear, a reply pauses after `pieces_before_pause` pieces. `says` are the pieces of every reply,
+    While `may_go_on` is clear, a reply pauses after `pieces_before_pause` pieces; where that is 0, before the prompt is
+    read, or behind it with `reads_before_pause`. `says` are the pieces of every reply,
     and let the model pass for one that takes tools; `heard` is what the last conversation came to.
     """
 
@@ -21,6 +22,7 @@ class ScriptedEngine:
         self.may_go_on = asyncio.Event()
         self.may_go_on.set()
         self.pieces_before_pause = 0
+        self.reads_before_pause = False
         self.pieces_before_failure: int | None = None
         self.error: Exception = EngineUnavailableError("lost", retry_after_seconds=1)
         self.asked = 0
@@ -43,7 +45,8 @@ class ScriptedEngine:
     async def generate(self, prompt: Sequence[int], options: SamplingOptions) -> AsyncGenerator[Piece | Finished, None]:
         self.asked += 1
         given = 0
-        await self._pause(given)
+        if not self.reads_before_pause:
+            await self._pause(given)
         async with aclosing(self._reply(prompt, options)) as events:
             async for event in events:
                 await self._pause(given)

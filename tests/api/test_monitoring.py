@@ -131,6 +131,16 @@ async def test_readiness_degrades_before_it_fails(
     assert (await service.get("/readyz", headers={}))[1]["status"] == "ok"
 
 
+async def test_an_engine_that_was_restarted_before_is_none_that_is_told_of(
+    demo_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ScriptedEngine, "status", EngineStatus(EngineState.READY, "", 1), raising=False)
+    async with running_service(ScriptedEngine(demo_engine), tmp_path) as service:
+        pulse = service.app[keys.PULSE]
+        await eventually(lambda: len(pulse._lags) > 1)
+        assert pulse.since_restart_seconds is None
+
+
 async def test_a_restarted_engine_is_told_of_for_a_while(
     service: Service, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -170,6 +170,7 @@ async def test_two_llama_servers_one_of_which_dies(tmp_path: Path) -> None:
 
 async def _expect_affinity(service: Service) -> None:
     """The second turn of each conversation finds the first in its server's cache."""
+    asked = 0
     # Which server a conversation goes to is chance, and that all of a few go to one.
     for number in range(64):
         if number >= 8 and min(each.replies for each in _replicas(service)) >= 2:
@@ -182,7 +183,10 @@ async def _expect_affinity(service: Service) -> None:
         second = [*first, reply["message"], {"role": "user", "content": "And then?"}]
         _, later, _ = await service.post("/ai/chat", {"messages": second, "num_predict": 4})
         assert later["usage"]["cached_tokens"] >= reply["usage"]["prompt_tokens"] - 1
-    assert min(each.replies for each in _replicas(service)) >= 2
+        asked += 2
+    replies = [each.replies for each in _replicas(service)]
+    assert sum(replies) == asked
+    assert min(replies) >= 2
 
 
 async def _break_a_reply(service: Service, servers: list[LlamaServer]) -> tuple[dict[str, Any], int]:

@@ -206,13 +206,14 @@ async def test_a_deadline_in_the_line_gives_the_call_back(
         assert await service.calls_used() == 0
 
 
-LONG = {**HELLO, "messages": [{"role": "user", "content": "word " * 2000}], "num_ctx": 4096}
-"""A request whose prompt takes its time."""
+def long(word: str) -> dict[str, Any]:
+    """Return a request whose prompt takes its time."""
+    return {**HELLO, "messages": [{"role": "user", "content": word * 2000}], "num_ctx": 4096}
 
 
 async def test_a_long_prompt_is_not_read_in_silence(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "SILENCE_SECONDS", 0.001)
-    *pieces, last = await _lines(service, LONG)
+    *pieces, last = await _lines(service, long("word "))
     texts = [piece["message"]["content"] for piece in pieces]
     assert not all(texts)
     assert texts == sorted(texts, key=bool), "silence is broken before the reply, not in it"
@@ -220,14 +221,16 @@ async def test_a_long_prompt_is_not_read_in_silence(service: Service, monkeypatc
     assert (last["done"], last["usage"]["completion_tokens"]) == (True, 2)
 
 
-async def test_who_leaves_before_the_first_piece_pays_no_tokens(
+async def test_who_leaves_while_the_prompt_is_read_pays_no_tokens(
     demo_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pipeline, "SILENCE_SECONDS", 0.001)
     engine = ScriptedEngine(demo_engine)
     engine.may_go_on.clear()
+    engine.reads_before_pause = True
     async with running_service(engine, tmp_path) as service:
-        async with asking(service, HELLO) as content:
+        # Other words, for the engine remembers prompts.
+        async with asking(service, long("else ")) as content:
             assert (await read(content))["message"]["content"] == ""
         await eventually(lambda: not service.app[keys.ALLOWANCE].open)
         assert service.app[keys.PIPELINE].queue.running == 0

@@ -5,8 +5,6 @@ may be in a message (`discord_payloads.py`) or a form (`discord_component_limits
 https://discord.com/developers/docs/interactions/receiving-and-responding.
 """
 
-import asyncio
-
 from tests.doubles.discord_announcer import Announcer
 from tests.doubles.discord_ask import (
     EXPIRED_TOKEN,
@@ -82,8 +80,7 @@ class InteractionRoutes:
         interaction = self._state.interactions.get(ask.params["token"])
         if interaction is None or str(interaction.id) != ask.params["interaction"]:
             return UNKNOWN_INTERACTION
-        now = asyncio.get_running_loop().time()
-        if now - interaction.created_at > INTERACTION_ANSWER_SECONDS:
+        if interaction.age_seconds > INTERACTION_ANSWER_SECONDS:
             return UNKNOWN_INTERACTION
         if interaction.answered_at is not None:
             return _ALREADY_ANSWERED
@@ -91,7 +88,7 @@ class InteractionRoutes:
         problem = _check_answer(interaction, kind, data, ask)
         if problem is not None:
             return problem
-        interaction.answered_at, interaction.answer_kind = now, kind
+        interaction.answered_at, interaction.answer_kind = self._state.lived.now(), kind
         await self._first_answer(interaction, kind, data, ask)
         return _callback_json(interaction, kind) if "with_response" in ask.query else None
 
@@ -147,8 +144,7 @@ class InteractionRoutes:
         interaction = self._state.interactions.get(ask.params["token"])
         if interaction is None:
             return UNKNOWN_WEBHOOK
-        age = asyncio.get_running_loop().time() - interaction.created_at
-        if interaction.is_expired or age > INTERACTION_TOKEN_SECONDS:
+        if interaction.is_expired or interaction.age_seconds > INTERACTION_TOKEN_SECONDS:
             return EXPIRED_TOKEN
         if interaction.answered_at is None:
             self._state.noted_breaches.append(f"{interaction.label}: follow-up before the first answer")

@@ -27,6 +27,7 @@ from tests.doubles.discord_basics import (
     VIEW_CHANNEL,
     Changes,
     Json,
+    LivedTime,
     new_snowflake,
 )
 from tests.doubles.discord_messages import File, Message
@@ -62,7 +63,7 @@ __all__ = [
 
 @dataclass(eq=False)
 class Interaction:
-    """Something a person did with the bot, and how it was answered. Times are of the event loop's clock, in seconds.
+    """Something a person did with the bot, and how it was answered. Times are seconds of `lived`.
 
     `kind` is Discord's number: a command (2), a press or selection (3), an option being typed (4), a form (5).
     `message` is the one whose component was used, also for the form such a press opened; `target` the one a message
@@ -75,13 +76,14 @@ class Interaction:
     channel: Channel
     command: str
     changes: Changes
-    created_at: float
+    lived: LivedTime
     kind: int = COMMAND
     message: Message | None = None
     target: Message | None = None
     opened_by: "Interaction | None" = None
     id: int = field(default_factory=new_snowflake)
     token: str = field(default_factory=lambda: f"interaction-{new_snowflake()}")
+    created_at: float = field(init=False)
     answered_at: float | None = None
     answer_kind: int | None = None
     is_thinking: bool = False
@@ -92,6 +94,14 @@ class Interaction:
     replies: list[Message] = field(default_factory=list)
     choices: list[Json] | None = None
     modal: Json | None = None
+
+    def __post_init__(self) -> None:
+        self.created_at = self.lived.now()
+
+    @property
+    def age_seconds(self) -> float:
+        """Return how long ago it was made."""
+        return self.lived.now() - self.created_at
 
     @property
     def label(self) -> str:

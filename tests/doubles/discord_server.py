@@ -104,6 +104,7 @@ class DiscordServer(Doings, Uses):
 
     async def __aenter__(self) -> Self:
         await self._server.start_server()
+        self.state.lived.start()
         self._application.gateway_url = self.gateway_url
         self._cdn.url = str(self._server.make_url("")).rstrip("/")
         return self
@@ -111,6 +112,7 @@ class DiscordServer(Doings, Uses):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.state.lived.stop()
         await self.gateway.close()
         await self._server.close()
 

@@ -1,10 +1,9 @@
 """What the stand-in Discord server holds, shared by its REST side, its gateway and the tests that drive it."""
 
-import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.doubles.discord_basics import INTERACTION_ANSWER_SECONDS, Changes, Json
+from tests.doubles.discord_basics import INTERACTION_ANSWER_SECONDS, Changes, Json, LivedTime
 from tests.doubles.discord_messages import Message
 from tests.doubles.discord_model import Interaction
 from tests.doubles.discord_people import User
@@ -44,6 +43,7 @@ class DiscordState:
 
     token: str
     changes: Changes = field(default_factory=Changes)
+    lived: LivedTime = field(default_factory=LivedTime)
     bot: User = field(default_factory=lambda: User("parley", "Parley", is_bot=True))
     people: dict[int, User] = field(default_factory=dict)
     guilds: list[Guild] = field(default_factory=list)
@@ -65,13 +65,12 @@ class DiscordState:
     @property
     def breaches(self) -> list[str]:
         """Return every broken rule so far, commands never answered and people pinged included."""
-        now = asyncio.get_running_loop().time()
         late = [
             f"{each.label} was not answered within {INTERACTION_ANSWER_SECONDS:.0f} s"
             for each in self.interactions.values()
             if each.answered_at is None
             and not each.may_stay_unanswered
-            and now - each.created_at > INTERACTION_ANSWER_SECONDS
+            and each.age_seconds > INTERACTION_ANSWER_SECONDS
         ]
         return self.noted_breaches + late + [f"pinged: {who}" for who in sorted(self.pings)]
 

@@ -4,7 +4,6 @@ Owns: the interaction that reaches the bot, and what Discord's client would not 
 answer (`discord_interactions.py`). Source: https://discord.com/developers/docs/interactions/receiving-and-responding.
 """
 
-import asyncio
 from typing import Any
 
 from tests.doubles.discord_basics import AUTOCOMPLETE, COMMAND, COMPONENT, DM, MODAL_SUBMIT, Json
@@ -120,8 +119,7 @@ class Uses(World):
         return known
 
     def _new(self, user: User, channel: Channel, command: str, kind: int) -> Interaction:
-        now = asyncio.get_running_loop().time()
-        return Interaction(user, channel, command, self.changes, created_at=now, kind=kind)
+        return Interaction(user, channel, command, self.changes, self.state.lived, kind=kind)
 
     def _resolved(self, channel: Channel) -> Resolved:
         return Resolved(channel.guild, lambda file: self._cdn.keep_file(file, channel))

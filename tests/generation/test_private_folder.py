@@ -1,9 +1,12 @@
+import fcntl
 import stat
 import tempfile
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
+from generation import private_folder
 from generation.errors import ModelError
 from generation.private_folder import PrivateFolder
 
@@ -38,6 +41,27 @@ def test_what_a_killed_process_left_is_removed_and_what_is_in_use_stays(place: P
     assert strange.exists()
     used.close()
     newest.close()
+
+
+def test_a_folder_that_another_process_clears_away_before_it_is_held_is_made_again(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cleared: list[Path] = []
+    lock_as_usual = fcntl.flock
+
+    def come_late(lock: BinaryIO, operation: int) -> None:
+        if not cleared:
+            cleared.append(Path(lock.name).parent)
+            private_folder._remove_abandoned(place)
+        lock_as_usual(lock, operation)
+
+    monkeypatch.setattr(fcntl, "flock", come_late)
+    folder = PrivateFolder()
+    assert not cleared[0].exists()
+    assert folder.path.exists()
+    PrivateFolder().close()
+    assert folder.path.exists(), "it is held"
+    folder.close()
 
 
 def test_a_long_path_is_avoided(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

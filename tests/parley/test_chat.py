@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import psutil
+
 from parley.chat import Talk, harmless, obey
 from tests.parley.process import environment
 from tests.waiting import PATIENCE_SECONDS
@@ -101,8 +103,7 @@ async def test_a_person_talks_recalls_with_the_arrow_and_leaves(tmp_path: Path) 
 async def test_an_impatient_ctrl_c_ends_neither_program_nor_conversation(tmp_path: Path) -> None:
     async with terminal(tmp_path) as screen:
         await screen.shows(PROMPT)
-        screen.type("My name is Ada.\r")
-        await screen.shows(r"\n.*Ada[!.]")
+        screen.type("/persona You tell stories to the impatient.\r")
         await screen.shows(PROMPT)
         for _ in range(50):
             screen.type("Tell me a story.\r")
@@ -110,8 +111,22 @@ async def test_an_impatient_ctrl_c_ends_neither_program_nor_conversation(tmp_pat
                 await asyncio.sleep(pause)
                 screen.process.send_signal(signal.SIGINT)
             await screen.shows(PROMPT)
-        screen.type("/exit\r")
-        assert await asyncio.wait_for(screen.process.wait(), PATIENCE_SECONDS) == 0
+        screen.type("/persona\r")
+        await screen.shows(r"\n.*You tell stories to the impatient\.")
+
+
+async def test_ctrl_c_stops_a_reply_that_has_not_begun(tmp_path: Path) -> None:
+    async with terminal(tmp_path) as screen:
+        await screen.shows(PROMPT)
+        (engine,) = psutil.Process(screen.process.pid).children()
+        engine.suspend()
+        screen.type("Tell me a story.\r")
+        asking = asyncio.create_task(screen.shows(PROMPT))
+        while not asking.done():
+            await asyncio.sleep(0.05)
+            screen.process.send_signal(signal.SIGINT)
+        await asking
+        engine.resume()
 
 
 async def test_a_pipe_gets_the_replies(tmp_path: Path) -> None:

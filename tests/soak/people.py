@@ -83,7 +83,7 @@ class Asked:
         return (
             self.used is not None
             and self.used.answered_at is None
-            and asyncio.get_running_loop().time() - self.used.created_at > INTERACTION_ANSWER_SECONDS
+            and self.used.age_seconds > INTERACTION_ANSWER_SECONDS
         )
 
 

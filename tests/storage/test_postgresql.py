@@ -333,6 +333,7 @@ async def test_writers_that_wait_for_each_other_are_told_apart_and_both_get_done
     try:
         for key in ("a", "b"):
             await Notes(database).put(key, "")
+        # Fewer on each side than a change is tried times: it may be the one that is broken off each time.
         await asyncio.gather(
             *(each.change(swapping(*keys)) for each, keys in ((database, "ab"), (other, "ba")) for _ in range(3))
         )

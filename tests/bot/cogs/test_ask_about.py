@@ -37,7 +37,7 @@ async def test_a_question_about_a_message_is_asked_with_it_in_the_channels_conve
     await start_bot()
     about = await server.user_says(channel, bob, f"I like {ada.mention}\nand tea")
     asked = await _ask(server, ada, channel, about, "Is that so?")
-    await asked.deferred()
+    assert await asked.deferred() < 3
     assert await asked.replied() == ["You said: Is that so?"]
     await has_buttons(server, asked.replies[0], "Regenerate")
     assert not asked.replies[0].is_ephemeral

@@ -22,7 +22,7 @@ Ask = Callable[[DiscordServer, Channel, User], Awaitable[Message]]
 
 async def _by_command(server: DiscordServer, channel: Channel, ada: User) -> Message:
     interaction = await server.slash(ada, channel, "chat", message="Go on")
-    await interaction.deferred()
+    assert await interaction.deferred() < 3
     await interaction.replied()
     return interaction.replies[0]
 

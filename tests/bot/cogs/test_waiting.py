@@ -30,7 +30,7 @@ async def test_a_locked_database_does_not_keep_the_first_sign_of_life(
     async with locked(tmp_path / "parley.db"):
         interaction = await server.slash(ada, by_command, "chat", message="Hello?")
         await server.user_says(by_message, ada, "Hello?", mentions_bot=True)
-        await interaction.deferred()
+        assert await interaction.deferred() < 3
         await server.changes.until(lambda: by_message.typing_calls > 0, "typing", timeout_seconds=30)
     assert await interaction.replied() == ["You said: Hello?"]
     await finished(server, by_message)
@@ -47,7 +47,7 @@ async def test_a_locked_database_does_not_keep_a_press_waiting(
     api.script.append("Again")
     async with locked(tmp_path / "parley.db"):
         pressed = await server.press(ada, message, message.custom_id("Regenerate"))
-        await pressed.deferred()
+        assert await pressed.deferred() < 3
     await shows(server, message, "Again")
 
 

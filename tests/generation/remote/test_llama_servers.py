@@ -106,9 +106,9 @@ async def test_a_prompt_that_leaves_no_room_is_refused(llama_servers: list[Llama
 
 
 async def test_a_conversation_stays_where_its_prompt_is_computed(llama_servers: list[LlamaServer]) -> None:
-    """Many conversations over two servers with two slots each: every second turn finds its first in a cache."""
+    """Forty conversations over two servers with two slots each: every second turn finds its first in a cache."""
     async with running_engine(config_for(*(each.url for each in llama_servers))) as (engine, _):
-        for number in range(16):
+        for number in range(40):
             first = [Message("system", f"You are Parley, number {number}."), Message("user", "Tell me of the sea.")]
             prompt = await engine.encode_chat(first)
             pieces, _ = await ask(engine, prompt, GREEDY)
@@ -117,9 +117,9 @@ async def test_a_conversation_stays_where_its_prompt_is_computed(llama_servers: 
             _, end = await ask(engine, longer, GREEDY)
             assert end.cached_tokens >= len(prompt) - 1
         replies = [each.replies for each in engine.status.replicas]
-        assert sum(replies) == 32
+        assert sum(replies) == 80
         # Which server a conversation goes to is chance.
-        assert min(replies) >= 2
+        assert min(replies) >= 6
 
 
 async def test_a_conversation_with_a_name_needs_no_beginning(llama_servers: list[LlamaServer]) -> None:
