@@ -55,6 +55,14 @@ class Terminal:
         self._shown = self._shown[found.end() :]
         return found[0]
 
+    async def while_interrupted(self, pattern: str, *, every_seconds: float) -> None:
+        """Press Ctrl-C, which where no prompt reads is a signal, again and again until the pattern appears."""
+        showing = asyncio.create_task(self.shows(pattern))
+        while not showing.done():
+            await asyncio.sleep(every_seconds)
+            self.process.send_signal(signal.SIGINT)
+        await showing
+
 
 @asynccontextmanager
 async def terminal(folder: Path) -> AsyncIterator[Terminal]:
@@ -107,12 +115,13 @@ async def test_an_impatient_ctrl_c_ends_neither_program_nor_conversation(tmp_pat
         await screen.shows(PROMPT)
         for _ in range(50):
             screen.type("Tell me a story.\r")
-            for pause in (0.003, 0.001, 0.02):
-                await asyncio.sleep(pause)
-                screen.process.send_signal(signal.SIGINT)
-            await screen.shows(PROMPT)
-        screen.type("/persona\r")
-        await screen.shows(r"\n.*You tell stories to the impatient\.")
+            await screen.while_interrupted(PROMPT, every_seconds=0.002)
+        asking = asyncio.create_task(screen.shows(r"\n.*You tell stories to the impatient\."))
+        while not asking.done():
+            # Once more, for the last Ctrl-C may have taken the line.
+            screen.type("/persona\r")
+            await asyncio.sleep(0.5)
+        await asking
 
 
 async def test_ctrl_c_stops_a_reply_that_has_not_begun(tmp_path: Path) -> None:
@@ -121,11 +130,7 @@ async def test_ctrl_c_stops_a_reply_that_has_not_begun(tmp_path: Path) -> None:
         (engine,) = psutil.Process(screen.process.pid).children()
         engine.suspend()
         screen.type("Tell me a story.\r")
-        asking = asyncio.create_task(screen.shows(PROMPT))
-        while not asking.done():
-            await asyncio.sleep(0.05)
-            screen.process.send_signal(signal.SIGINT)
-        await asking
+        await screen.while_interrupted(PROMPT, every_seconds=0.05)
         engine.resume()
 
 
