@@ -8,12 +8,14 @@ The settings, the key among them, arrive as one line of JSON on standard input, 
 other users of the machine could read them. Standard input then stays open: its end means that the parent is gone.
 """
 
+import ctypes
 import json
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,6 +33,9 @@ are empty."""
 
 CANNOT_LOAD = 3
 """Exit status when llama.cpp refused the model."""
+
+_LOG_SECONDS = 0.5
+"""How long its log has to be written where the package does not let us ask for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,12 +113,29 @@ def _serve_packaged(settings: ChildSettings) -> NoReturn:
     try:
         server = xllamacpp.Server(params)
     except RuntimeError:
+        _write_out_log(Path(xllamacpp.xllamacpp.__file__))
         sys.exit(CANNOT_LOAD)
     # llama.cpp installs handlers of its own, after which a SIGTERM would stop its loop but not this process.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Event().wait()
     raise SystemExit(server)  # keeps the server referenced for as long as the process lives
+
+
+def _write_out_log(library: Path) -> None:
+    """Wait until llama.cpp has written all it logged, the reason of a failure among it.
+
+    A thread of its own writes the log, and the end of the process cuts it off (llama.cpp #25504). Its functions are
+    called by their C++ names, which the package exports but does not promise.
+    """
+    try:
+        llama_cpp = ctypes.CDLL(str(library))
+        log, flush = llama_cpp["_Z15common_log_mainv"], llama_cpp["_Z16common_log_flushP10common_log"]
+    except (OSError, AttributeError):
+        time.sleep(_LOG_SECONDS)
+        return
+    log.restype, flush.argtypes, flush.restype = ctypes.c_void_p, [ctypes.c_void_p], None
+    flush(log())
 
 
 def _serve_binary(settings: ChildSettings, binary: str) -> NoReturn:
