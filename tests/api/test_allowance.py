@@ -9,12 +9,14 @@ import pytest
 
 from api import keys
 from generation.engine import Engine
+from tests.api.scripted_engine import ScriptedEngine
 from tests.service import SERVICE_TOKEN, Service, running_service
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 HELLO = {"messages": [{"role": "user", "content": "Hello!"}], "num_predict": 1}
+ENDLESS = {**HELLO, "num_predict": -2, "num_ctx": 4096, "temperature": 2}
 
 
 class FixedClock:
@@ -106,9 +108,13 @@ async def test_a_balance_goes_below_zero_once_then_refuses(demo_engine: Engine, 
 
 
 async def test_a_full_queue_refuses_and_gives_the_call_back(demo_engine: Engine, tmp_path: Path) -> None:
-    async with running_service(demo_engine, tmp_path, slots=1, max_waiting=1) as service:
-        long = {"messages": HELLO["messages"], "num_predict": -2, "num_ctx": 1024, "temperature": 2}
-        answers = await asyncio.gather(*(service.post("/ai/chat", long) for _ in range(5)))
+    engine = ScriptedEngine(demo_engine)
+    async with running_service(engine, tmp_path, slots=1, max_waiting=1) as service:
+        engine.may_go_on.clear()
+        asking = [asyncio.create_task(service.post("/ai/chat", HELLO)) for _ in range(5)]
+        await eventually(lambda: sum(task.done() for task in asking) == 3)
+        engine.may_go_on.set()
+        answers = await asyncio.gather(*asking)
         assert Counter(status for status, _, _ in answers) == {200: 2, 503: 3}
         refusal, response = next((reply, response) for status, reply, response in answers if status == 503)
         assert refusal["error"] == "Busy"
@@ -117,22 +123,24 @@ async def test_a_full_queue_refuses_and_gives_the_call_back(demo_engine: Engine,
 
 
 async def test_a_deadline_is_a_504_and_given_back(demo_engine: Engine, tmp_path: Path) -> None:
-    async with running_service(demo_engine, tmp_path, reply_deadline_seconds=0.2) as service:
-        endless = {"messages": HELLO["messages"], "num_predict": -2, "num_ctx": 4096, "temperature": 2}
-        status, error, _ = await service.post("/ai/chat", endless)
+    engine = ScriptedEngine(demo_engine)
+    async with running_service(engine, tmp_path, reply_deadline_seconds=0.2) as service:
+        engine.may_go_on.clear()
+        engine.pieces_before_pause = 1
+        status, error, _ = await service.post("/ai/chat", ENDLESS)
         assert (status, error["error"]) == (504, "Timeout")
         assert await service.calls_used() == 0
-
-
-ENDLESS = {**HELLO, "num_predict": -2, "num_ctx": 4096, "temperature": 2}
 
 
 @pytest.mark.parametrize("stream", [True, False])
 async def test_a_caller_that_hangs_up_frees_the_slot_and_pays_what_was_made(
     demo_engine: Engine, tmp_path: Path, *, stream: bool
 ) -> None:
-    async with running_service(demo_engine, tmp_path, slots=1) as service:
+    engine = ScriptedEngine(demo_engine)
+    async with running_service(engine, tmp_path, slots=1) as service:
         queue, allowance = service.app[keys.PIPELINE].queue, service.app[keys.ALLOWANCE]
+        engine.may_go_on.clear()
+        engine.pieces_before_pause = 10
         asking = asyncio.create_task(service.post("/ai/chat", {**ENDLESS, "stream": stream}))
         await eventually(lambda: any(call.completion_tokens > 5 for call in allowance.open))
         asking.cancel()

@@ -20,7 +20,10 @@ ENDLESS = {**HELLO, "num_predict": -2, "num_ctx": 4096, "temperature": 2, "strea
 
 
 async def test_a_stop_ends_what_outlasts_its_time_and_gives_it_back(demo_engine: Engine, tmp_path: Path) -> None:
-    async with running_service(demo_engine, tmp_path) as service:
+    engine = ScriptedEngine(demo_engine)
+    async with running_service(engine, tmp_path) as service:
+        engine.may_go_on.clear()
+        engine.pieces_before_pause = 1
         draining = service.app[keys.DRAINING]
         asking = asyncio.create_task(service.post("/ai/chat", ENDLESS))
         await eventually(lambda: any(c.completion_tokens for c in service.app[keys.ALLOWANCE].open))

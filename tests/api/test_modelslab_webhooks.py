@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from generation.engine import Engine
+from tests.api.scripted_engine import ScriptedEngine
 from tests.doubles.webhook_receiver import Receiver, receiving
 from tests.service import Service, running_service
 
@@ -18,7 +19,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 ROUTE = "/api/v6/llm/chat"
 PUBLIC_URL = "http://127.0.0.1:8080"
-LONG = {"prompt": "Tell me a story.", "num_predict": -2, "num_ctx": 4096}
 
 
 @asynccontextmanager
@@ -49,13 +49,16 @@ async def fetch(service: Service, accepted: dict[str, Any], *, method: str = "GE
 
 
 @asynccontextmanager
-async def the_only_slot_is_busy(service: Service) -> AsyncIterator[None]:
-    """Hold a slot with a reply that nobody reads to its end."""
-    body = {"messages": [{"role": "user", "content": LONG["prompt"]}], "stream": True, "num_predict": -2}
+async def the_only_slot_is_busy(service: Service, engine: ScriptedEngine) -> AsyncIterator[None]:
+    """Hold a slot with a reply that pauses after its first piece."""
+    engine.may_go_on.clear()
+    engine.pieces_before_pause = 1
+    body = {"messages": [{"role": "user", "content": "Tell me a story."}], "stream": True}
     async with service.session.post(f"{service.url}/ai/chat", json=body, headers=service.headers) as response:
         await response.content.readline()
         yield
         response.close()
+    engine.may_go_on.set()
 
 
 async def test_a_webhook_gets_the_reply_signed_with_what_its_api_token_gives(
@@ -82,8 +85,9 @@ async def test_a_webhook_gets_the_reply_signed_with_what_its_api_token_gives(
 
 
 async def test_while_the_reply_is_made_its_address_says_so(demo_engine: Engine, tmp_path: Path) -> None:
-    async with serving(demo_engine, tmp_path, slots=1) as (service, receiver):
-        async with the_only_slot_is_busy(service):
+    engine = ScriptedEngine(demo_engine)
+    async with serving(engine, tmp_path, slots=1) as (service, receiver):
+        async with the_only_slot_is_busy(service, engine):
             accepted = await ask(service, receiver.url)
             waiting = await fetch(service, accepted)
             assert (waiting["status"], waiting["id"]) == ("processing", accepted["id"])
@@ -113,9 +117,10 @@ async def test_what_is_refused_at_once_is_never_sent(demo_engine: Engine, tmp_pa
 
 
 async def test_a_full_queue_is_told_at_once_and_costs_nothing(demo_engine: Engine, tmp_path: Path) -> None:
+    engine = ScriptedEngine(demo_engine)
     async with (
-        serving(demo_engine, tmp_path, slots=1, max_waiting=0) as (service, receiver),
-        the_only_slot_is_busy(service),
+        serving(engine, tmp_path, slots=1, max_waiting=0) as (service, receiver),
+        the_only_slot_is_busy(service, engine),
     ):
         used = await service.calls_used()
         reply = await ask(service, receiver.url, status=503)
