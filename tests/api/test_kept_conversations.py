@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -38,12 +38,17 @@ class Kept:
 
     service: Service
     folder: Path
+    seen: set[str] = field(default_factory=set)
+    earlier: set[str] = field(default_factory=set)
+    """Conversations of earlier tests, which may have gone on after they were kept and be kept once more."""
 
     @property
     def names(self) -> list[str]:
-        return sorted(path.name.partition("~")[0] for path in self.folder.glob("*.state"))
+        found = (path.name.partition("~")[0] for path in self.folder.glob("*.state"))
+        return sorted(name for name in found if name not in self.earlier)
 
     async def until_kept(self, *names: str) -> None:
+        self.seen.update(names)
         await eventually(lambda: self.names == sorted(names), within_seconds=SECONDS)
 
     async def begin(self, key: str) -> str:
@@ -104,6 +109,7 @@ async def keeping_service(folder: Path) -> AsyncIterator[Kept]:
 
 @pytest.fixture(autouse=True)
 def afresh(kept: Kept) -> None:
+    kept.earlier |= kept.seen
     for path in kept.folder.glob("*.state"):
         path.unlink(missing_ok=True)
 
