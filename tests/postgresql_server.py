@@ -116,10 +116,11 @@ class TestServer:
                 while True:
                     await connection.execute("BEGIN")
                     try:
-                        await connection.execute(f"LOCK TABLE {tables} IN EXCLUSIVE MODE")
-                    except asyncpg.DeadlockDetectedError:
-                        # Somebody was at writing to several of them.
+                        # All or none at once: who holds some and waits for others fails him who is writing.
+                        await connection.execute(f"LOCK TABLE {tables} IN EXCLUSIVE MODE NOWAIT")
+                    except asyncpg.LockNotAvailableError:
                         await connection.execute("ROLLBACK")
+                        await asyncio.sleep(0.01)
                     else:
                         return connection
             except BaseException:
