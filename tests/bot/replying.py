@@ -9,6 +9,7 @@ from storage.posted import PostedReply
 from tests.bot.scripted_api import ScriptedApi, Stream
 from tests.doubles.discord_model import Channel, Message, User
 from tests.doubles.discord_server import DiscordServer
+from tests.waiting import PATIENCE_SECONDS
 
 LONG_TEXT = "".join(f"Sentence number {number} of a long reply. " for number in range(150))
 """Three messages."""
@@ -62,7 +63,7 @@ async def said(conversations: Conversations, channel: Channel) -> list[str]:
 
 async def comes_to_say(conversations: Conversations, channel: Channel, expected: Sequence[str]) -> None:
     """Wait until the conversation of a channel holds just this; fails with what it holds instead."""
-    ends_at = asyncio.get_running_loop().time() + 10
+    ends_at = asyncio.get_running_loop().time() + PATIENCE_SECONDS
     while (held := await said(conversations, channel)) != list(expected):
         assert asyncio.get_running_loop().time() < ends_at, f"{held} instead of {expected}"
         await asyncio.sleep(0.01)
@@ -70,7 +71,7 @@ async def comes_to_say(conversations: Conversations, channel: Channel, expected:
 
 async def stands(conversations: Conversations, message: Message) -> PostedReply:
     """Wait until it is written down that a reply stands in a message; returns the reply."""
-    ends_at = asyncio.get_running_loop().time() + 10
+    ends_at = asyncio.get_running_loop().time() + PATIENCE_SECONDS
     while True:
         posted = await conversations.find_posted(message.id)
         if posted is not None:

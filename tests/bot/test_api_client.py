@@ -16,6 +16,7 @@ from bot.api_client import Answer, ApiClient, Begun, Queued, Text
 from generation.engine import Engine
 from tests import service
 from tests.bot.scripted_api import MODEL, SERVICE_TOKEN, Refusal, ScriptedApi, Stream
+from tests.ports import free_port
 from tests.waiting import eventually
 
 _MESSAGES = [ChatMessage(role="user", content="Ada: hello 👋")]
@@ -188,12 +189,12 @@ async def test_a_stream_that_breaks_off_says_why(
     assert seen == [Queued(1, 1), Begun(), Text("half a")]
 
 
-async def test_silence_is_told_apart_from_an_absent_service(api: ScriptedApi, unused_tcp_port: int) -> None:
+async def test_silence_is_told_apart_from_an_absent_service(api: ScriptedApi) -> None:
     api.script.append(Stream(pieces=["a", "b"], hold_after=1))
     async with ApiClient(api.url, SERVICE_TOKEN, idle_timeout_seconds=0.2) as impatient:
         with pytest.raises(errors.TookTooLongError):
             await reply(impatient, _MESSAGES, tenant="discord:1")
-    async with ApiClient(f"http://127.0.0.1:{unused_tcp_port}", SERVICE_TOKEN) as lost:
+    async with ApiClient(f"http://127.0.0.1:{free_port()}", SERVICE_TOKEN) as lost:
         with pytest.raises(errors.ModelUnavailableError):
             await reply(lost, _MESSAGES, tenant="discord:1")
         with pytest.raises(errors.ModelUnavailableError):

@@ -15,6 +15,7 @@ from tests.bot.replying import replied
 from tests.bot.scripted_api import SERVICE_TOKEN, ScriptedApi
 from tests.doubles.discord_model import Channel, User
 from tests.doubles.discord_server import DiscordServer
+from tests.ports import free_port
 
 
 async def test_a_conversation_has_its_name_from_the_first_question_on_and_a_reset_is_passed_on(
@@ -56,9 +57,9 @@ async def test_whoever_is_forgotten_is_forgotten_by_the_service_too(
 
 
 async def test_a_service_that_cannot_be_reached_hinders_nobody_from_being_forgotten(
-    stores: BotStores, unused_tcp_port: int, caplog: pytest.LogCaptureFixture
+    stores: BotStores, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with ApiClient(f"http://127.0.0.1:{unused_tcp_port}", SERVICE_TOKEN) as lost:
+    async with ApiClient(f"http://127.0.0.1:{free_port()}", SERVICE_TOKEN) as lost:
         with caplog.at_level(logging.WARNING, "bot.forgetting"):
             assert await Forgetting(stores.conversations, lost).forget(7, keys=None) == 0
     assert "goes later" in caplog.text

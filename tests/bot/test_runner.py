@@ -18,6 +18,7 @@ from storage.claims import Claims
 from tests.bot.conftest import StartBot
 from tests.bot.scripted_api import ScriptedApi
 from tests.doubles.discord_server import DiscordServer, asks_privileged
+from tests.ports import free_port
 
 PUT_COMMANDS = "PUT /applications/{application}/commands"
 
@@ -156,12 +157,12 @@ async def test_no_network_is_waited_out(
 
 
 async def test_check_login_names_the_bot_or_says_that_discord_cannot_be_reached(
-    server: DiscordServer, config: BotConfig, unused_tcp_port: int
+    server: DiscordServer, config: BotConfig
 ) -> None:
     server.state.recommended_shards = 3
     assert await check_login(config) == Login(server.bot.name, GatewayAdvice(shards=3, max_concurrency=1))
     with pytest.raises(DiscordLoginError, match="cannot be reached"):
-        await check_login(replace(config, discord_api_url=f"http://127.0.0.1:{unused_tcp_port}/api/v10"))
+        await check_login(replace(config, discord_api_url=f"http://127.0.0.1:{free_port()}/api/v10"))
 
 
 async def test_nothing_secret_is_logged_or_shown(

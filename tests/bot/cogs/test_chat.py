@@ -12,6 +12,7 @@ from tests.bot.conftest import StartBot
 from tests.bot.scripted_api import Refusal, ScriptedApi
 from tests.doubles.discord_model import MANAGE_MESSAGES, MEMBER_PERMISSIONS
 from tests.doubles.discord_server import DiscordServer
+from tests.ports import free_port
 
 
 async def test_chat_is_deferred_at_once_however_long_the_model_takes(
@@ -132,11 +133,9 @@ async def test_a_refusal_is_a_plain_sentence_and_leaves_no_dangling_question(
     assert await stores.conversations.read(f"channel:{channel.id}") == []
 
 
-async def test_no_service_at_all_is_told_as_an_absent_model(
-    server: DiscordServer, start_bot: StartBot, unused_tcp_port: int
-) -> None:
+async def test_no_service_at_all_is_told_as_an_absent_model(server: DiscordServer, start_bot: StartBot) -> None:
     channel, ada = server.channel(server.guild()), server.user("Ada")
-    await start_bot(api_url=f"http://127.0.0.1:{unused_tcp_port}")
+    await start_bot(api_url=f"http://127.0.0.1:{free_port()}")
     interaction = await server.slash(ada, channel, "chat", message="please")
     assert await interaction.replied() == [refusals.model_unavailable(retry_after_seconds=None)]
 
