@@ -66,6 +66,31 @@ class Talk:
         self.history += [Message("user", question), Message("assistant", reply)]
 
 
+class CtrlC:
+    """What Ctrl-C calls instead of ending the program. Used in the event loop's thread."""
+
+    def __init__(self) -> None:
+        self._functions: list[Callable[[], object]] = []
+
+    @contextmanager
+    def calling(self, function: Callable[[], object]) -> Iterator[None]:
+        """Let it call a function for the block; what it did before, it does after."""
+        loop = asyncio.get_running_loop()
+        before = signal.getsignal(signal.SIGINT)
+        self._functions.append(function)
+        loop.add_signal_handler(signal.SIGINT, function)
+        try:
+            yield
+        finally:
+            self._functions.pop()
+            if self._functions:
+                # Not removed first: without a handler of the loop it ends the program, be it for a microsecond.
+                loop.add_signal_handler(signal.SIGINT, self._functions[-1])
+            else:
+                loop.remove_signal_handler(signal.SIGINT)
+                signal.signal(signal.SIGINT, before)
+
+
 async def talk(settings: Settings, *, persona: str | None) -> None:
     """Hold the conversation until the person leaves. Raises `ModelError` when the model cannot be loaded."""
     console = Console()
@@ -84,7 +109,8 @@ async def talk(settings: Settings, *, persona: str | None) -> None:
 
 
 async def _converse(speaker: Speaker, conversation: Talk, console: Console) -> None:
-    async with _questions() as questions:
+    ctrl_c = CtrlC()
+    async with _questions(ctrl_c) as questions:
         async for line in questions:
             question = line.strip()
             if question in {"/exit", "/quit"}:
@@ -92,7 +118,7 @@ async def _converse(speaker: Speaker, conversation: Talk, console: Console) -> N
             if question.startswith("/"):
                 console.print(obey(conversation, question), highlight=False, markup=False)
             elif question:
-                await _answer(speaker, conversation, question, console=console)
+                await _answer(speaker, conversation, question, console=console, ctrl_c=ctrl_c)
 
 
 def obey(conversation: Talk, command: str) -> str:
@@ -120,22 +146,22 @@ def harmless(text: str) -> str:
 
 
 @asynccontextmanager
-async def _questions() -> AsyncIterator[AsyncIterator[str]]:
+async def _questions(ctrl_c: CtrlC) -> AsyncIterator[AsyncIterator[str]]:
     """Read lines: edited, with history, in a terminal; plain ones from a pipe."""
-    lines = _typed() if sys.stdin.isatty() else _piped()
+    lines = _typed(ctrl_c) if sys.stdin.isatty() else _piped()
     async with aclosing(lines):
         yield lines
 
 
-async def _typed() -> AsyncGenerator[str, None]:
+async def _typed(ctrl_c: CtrlC) -> AsyncGenerator[str, None]:
     commands = WordCompleter(["/reset", "/persona", "/help", "/exit"], sentence=True)
     session: PromptSession[str] = PromptSession(completer=commands, complete_while_typing=False)
-    # The prompt and the reply each take Ctrl-C while they last. Between them, where a second one of an impatient
-    # person arrives, it would end the program and with it the conversation.
-    with _ctrl_c_calls(lambda: None):
+    # A prompt that reads takes Ctrl-C as a key, and a reply is stopped by it. Between them, where a second one of an
+    # impatient person arrives, it would end the program and with it the conversation.
+    with ctrl_c.calling(lambda: None):
         while True:
             try:
-                yield await session.prompt_async("> ")
+                yield await session.prompt_async("> ", handle_sigint=False)
             except KeyboardInterrupt:
                 continue
             except EOFError:
@@ -147,11 +173,11 @@ async def _piped() -> AsyncGenerator[str, None]:
         yield line.decode("utf-8", "replace")
 
 
-async def _answer(speaker: Speaker, conversation: Talk, question: str, *, console: Console) -> None:
+async def _answer(speaker: Speaker, conversation: Talk, question: str, *, console: Console, ctrl_c: CtrlC) -> None:
     reply: list[str] = []
     printing = asyncio.create_task(_print_reply(speaker, conversation.asked(question), reply, console=console))
     try:
-        with _ctrl_c_calls(printing.cancel):
+        with ctrl_c.calling(printing.cancel):
             await asyncio.wait([printing])
         if not printing.cancelled():
             printing.result()
@@ -191,16 +217,3 @@ async def _stream(speaker: Speaker, messages: list[Message]) -> AsyncGenerator[s
         async for event in events:
             if isinstance(event, Piece):
                 yield event.text
-
-
-@contextmanager
-def _ctrl_c_calls(function: Callable[[], object]) -> Iterator[None]:
-    """Let Ctrl-C call a function instead of ending the program, for the block; what it did before, it does after."""
-    loop = asyncio.get_running_loop()
-    before = signal.getsignal(signal.SIGINT)
-    loop.add_signal_handler(signal.SIGINT, function)
-    try:
-        yield
-    finally:
-        loop.remove_signal_handler(signal.SIGINT)
-        signal.signal(signal.SIGINT, before)

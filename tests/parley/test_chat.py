@@ -65,10 +65,10 @@ class Terminal:
 
 
 @asynccontextmanager
-async def terminal(folder: Path) -> AsyncIterator[Terminal]:
+async def terminal(folder: Path, *program: str) -> AsyncIterator[Terminal]:
     ours, theirs = pty.openpty()
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "parley", "chat"),
+        *(sys.executable, *(program or ("-m", "parley")), "chat"),
         cwd=folder,
         env=environment(TERM="xterm", PROMPT_TOOLKIT_NO_CPR="1"),
         stdin=theirs,
@@ -122,6 +122,40 @@ async def test_an_impatient_ctrl_c_ends_neither_program_nor_conversation(tmp_pat
             screen.type("/persona\r")
             await asyncio.sleep(0.5)
         await asking
+
+
+INTERRUPTED = """
+import os, signal
+from parley import chat, cli
+
+change, Session = signal.signal, chat.PromptSession
+
+def change_and_interrupt(number, handler):
+    before = change(number, handler)
+    if number == signal.SIGINT:
+        os.kill(os.getpid(), number)
+    return before
+
+def session(**options):
+    signal.signal = change_and_interrupt
+    return Session(**options)
+
+chat.PromptSession = session
+cli.main()
+"""
+
+
+async def test_no_moment_is_left_in_which_ctrl_c_ends_the_program(tmp_path: Path) -> None:
+    async with terminal(tmp_path, "-c", INTERRUPTED) as screen:
+        await screen.shows(PROMPT)
+        screen.type("/persona You tell stories to the impatient.\r")
+        await screen.shows("starts anew")
+        for _ in range(2):
+            await screen.shows(PROMPT)
+            screen.type("Tell me a story.\r")
+        await screen.shows(PROMPT)
+        screen.type("/persona\r")
+        await screen.shows(r"\n.*You tell stories to the impatient\.")
 
 
 async def test_ctrl_c_stops_a_reply_that_has_not_begun(tmp_path: Path) -> None:
