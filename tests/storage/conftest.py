@@ -92,7 +92,6 @@ def ledger(database: Database, clock: ManualClock) -> Ledger:
 def _only_new_objects_are_looked_at() -> Iterator[None]:
     """Spare each collection below the objects of imports and of other tests: those take longer than most tests here."""
     gc.collect()
-    gc.freeze()
     yield
     gc.unfreeze()
 
@@ -101,6 +100,7 @@ def _only_new_objects_are_looked_at() -> Iterator[None]:
 def _nothing_stays_behind() -> Iterator[None]:
     """Fail a test that leaves a connection's thread running; the collection brings out unclosed connections."""
     before = set(threading.enumerate())
+    gc.freeze()
     yield
     gc.collect()
     left = [thread for thread in set(threading.enumerate()) - before if "_connection_worker" in thread.name]
