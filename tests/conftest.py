@@ -12,10 +12,13 @@ from generation.engine import Engine
 from generation.launch import LlamaCppConfig
 from generation.llama_cpp import LlamaCppEngine
 from parley.demo_model import DEMO_NAME, demo_path
+from tests import scratch
 from tests.new_database import BACKENDS
 from tests.postgresql_server import stop_if_running
 
 SLOTS = 4
+
+scratch.choose()
 
 # No example is too slow: a machine that many share stalls when it likes.
 settings.register_profile("parley", deadline=None, suppress_health_check=[HealthCheck.too_slow])
