@@ -45,7 +45,10 @@ _REASONS: Final = (
     ),
     (r"error while loading shared libraries: ([\w.+-]{1,60})", "PARLEY_LLAMA_SERVER lacks a library, {0}"),
     # Last: whatever else the binary said is a better reason.
-    (r"server binary ended with status (-?\d{1,4})", "PARLEY_LLAMA_SERVER ended with status {0}: no llama-server"),
+    (
+        r"server binary ended with status (-?\d{1,4})",
+        "PARLEY_LLAMA_SERVER ended with status {0} and no reason; is it a llama-server?",
+    ),
 )
 
 

@@ -16,6 +16,7 @@ from generation.process import explain_end
         ("error: invalid argument: --cache-ram", 1, "too old, it does not know --cache-ram"),
         ("x: error while loading shared libraries: libcuda.so.1: cannot open", 127, "lacks a library, libcuda.so.1"),
         ("ImportError: libgomp.so.1: cannot open shared object file", 1, "lacks libgomp.so.1 (on Debian"),
+        ("server binary ended with status 1", 1, "PARLEY_LLAMA_SERVER ended with status 1 and no reason; is it"),
         ("", -9, "killed, perhaps for want of memory"),
         ("", 137, "killed, perhaps for want of memory"),
         ("", CANNOT_LOAD, "llama.cpp cannot load it"),
