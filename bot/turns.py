@@ -179,16 +179,10 @@ class RevisedTurn(Turn):
         """Need nothing: the question is in the conversation."""
 
     async def keep(self, text: str, *, is_cut: bool) -> int:
-        """Put the new text in the place of the old one.
-
-        Its Discord messages are let go until they show the new text: one that is deleted meanwhile, as surplus, must
-        not take its part out of it.
-        """
-        reply_id = self.posted.reply_id
-        if not await self.dialogue.conversations.replace_reply(reply_id, text, is_cut=is_cut):
+        """Put the new text in the place of the old one."""
+        if not await self.dialogue.conversations.replace_reply(self.posted.reply_id, text, is_cut=is_cut):
             raise NoLongerAppliesError
-        await self.dialogue.conversations.link(reply_id, [], asker_id=self.owner_id)
-        return reply_id
+        return self.posted.reply_id
 
     async def _require_fit(self) -> None:
         """Raise `NoLongerAppliesError` when something has come between since."""

@@ -30,6 +30,7 @@ from storage.posted import (
     fetch_last_reply,
     fetch_posted,
     link_reply,
+    unlink_reply,
 )
 from storage.schema import MAX_CONVERSATION_KEY_LENGTH, conversation_messages, conversations
 from storage.uninterrupted import LentConnection
@@ -149,7 +150,11 @@ class Conversations:
         return TurnIds(question_id=question_id, reply_id=reply_id)
 
     async def replace_reply(self, reply_id: int, text: str, *, is_cut: bool) -> bool:
-        """Put another text in a reply's place; False when the reply is gone. To be linked again afterwards."""
+        """Put another text in a reply's place; False when the reply is gone.
+
+        Its Discord messages are let go until it is linked to those that show the new text: an old one that is deleted
+        meanwhile, as surplus, must not take its part out of it.
+        """
         stored = conversation_messages.c
         statement = (
             update(conversation_messages)
@@ -160,6 +165,7 @@ class Conversations:
         async with self._database.writing(_alone_with(reply_id)) as connection:
             key = await connection.scalar(statement)
             if key is not None:
+                await unlink_reply(connection, reply_id)
                 await _touch(connection, key, self._clock.now())
         return key is not None
 

@@ -75,6 +75,11 @@ async def link_reply(connection: LentConnection, reply_id: int, posted: Sequence
     return True
 
 
+async def unlink_reply(connection: LentConnection, reply_id: int) -> None:
+    """Let go of the Discord messages of a reply."""
+    await connection.execute(delete(posted_messages).where(posted_messages.c.message_id == reply_id))
+
+
 async def fetch_posted(connection: LentConnection, discord_message_id: int) -> PostedReply | None:
     """Return the reply that stands in a Discord message."""
     posted = posted_messages.c

@@ -105,6 +105,14 @@ async def test_a_message_belongs_to_the_reply_linked_to_it_last(kept: Conversati
     assert [reply.reply_id for reply in found if reply is not None] == [first.reply_id, second.reply_id]
 
 
+async def test_a_reply_that_is_replaced_stands_nowhere_until_it_is_linked(kept: Conversations) -> None:
+    turn = await take_turn(kept, "question", {1: "one ", 2: "two"}, message_id=50)
+    assert await kept.replace_reply(turn.reply_id, "another", is_cut=False)
+    assert await kept.find_posted(1) is None
+    assert await kept.delete_by_discord_ids([2]) == []
+    assert await contents(kept) == ["question", "another"]
+
+
 async def test_only_a_reply_that_is_there_can_be_linked(kept: Conversations) -> None:
     turn = await take_turn(kept, "question", {1: "reply"})
     await kept.delete_message(turn.reply_id)
@@ -212,6 +220,7 @@ async def test_words_no_part_counted_go_with_the_last_message(kept: Conversation
     """A file at the end of a long reply carries the rest."""
     turn = await take_turn(kept, "question", {1: "one ", 2: "two"}, message_id=50)
     await kept.replace_reply(turn.reply_id, "one two and a file", is_cut=False)
+    await kept.link(turn.reply_id, parts_of({1: "one ", 2: "two"}), asker_id=ASKER)
     await kept.delete_by_discord_ids([2])
     assert await contents(kept) == ["question", "one "]
 
