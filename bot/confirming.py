@@ -116,6 +116,8 @@ class Confirming(commands.Cog):
             await fail(interaction, "the answer to a question", error)
 
     async def _take(self, press: discord.Interaction[Any], pressed: str) -> None:
+        # First: the database may be locked for longer than Discord waits for an answer.
+        await press.response.defer()
         question_id, _, answer = pressed.partition(":")
         question = await self._questions.find(question_id)
         if question is None or answer not in (_YES, _NO):
@@ -130,9 +132,9 @@ class Confirming(commands.Cog):
             return
         self._forget(question_id)
         if answer == _NO:
-            await press.response.edit_message(content=words.nothing_changed(), view=None)
+            await press.edit_original_response(content=words.nothing_changed(), view=None)
             return
-        await press.response.edit_message(view=None)
+        await press.edit_original_response(view=None)
         await self._act(press, question)
 
     async def _act(self, press: discord.Interaction[Any], question: OpenQuestion) -> None:

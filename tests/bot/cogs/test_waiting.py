@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from bot.config import BotStores
-from bot.texts import refusals
+from bot.texts import privacy, refusals
 from tests.bot.conftest import StartBot
 from tests.bot.replying import comes_to_say, finished, has_buttons, said, shows
 from tests.bot.scripted_api import ScriptedApi, Stream
@@ -49,6 +49,22 @@ async def test_a_locked_database_does_not_keep_a_press_waiting(
         pressed = await server.press(ada, message, message.custom_id("Regenerate"))
         assert await pressed.deferred() < 3
     await shows(server, message, "Again")
+
+
+async def test_a_locked_database_keeps_neither_the_question_of_forget_nor_its_answer_waiting(
+    server: DiscordServer, start_bot: StartBot, tmp_path: Path
+) -> None:
+    channel, ada = server.channel(server.guild()), server.user("Ada")
+    await start_bot()
+    async with locked(tmp_path / "parley.db"):
+        asked = await server.slash(ada, channel, "forget", where="here")
+        assert await asked.deferred() < 3
+    await asked.replied()
+    (question,) = asked.replies
+    async with locked(tmp_path / "parley.db"):
+        pressed = await server.press(ada, question, question.custom_id(privacy.forget_yes()))
+        assert await pressed.deferred() < 3
+    await shows(server, question, privacy.nothing_to_forget())
 
 
 async def test_a_slow_attachment_does_not_keep_the_first_sign_of_life(
