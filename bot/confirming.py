@@ -83,13 +83,18 @@ class Confirming(commands.Cog):
         `StorageError`.
         """
         assert name in self._actions, "an action is registered before anybody is asked"
+        # First: the database may be locked for longer than Discord waits for an answer.
+        if not interaction.response.is_done():
+            await interaction.response.defer(ephemeral=True, thinking=True)
         question_id = await self._questions.open(
             asked_id=interaction.user.id,
             deed={"name": name, "arguments": dict(arguments or {})},
             lasts=timedelta(seconds=self._open_seconds),
         )
         try:
-            await _show(interaction, confirmation.text, _buttons(confirmation, question_id))
+            await interaction.edit_original_response(
+                content=confirmation.text, view=_buttons(confirmation, question_id), allowed_mentions=NO_MENTIONS
+            )
         except BaseException:
             await self._questions.close(question_id)
             raise
@@ -116,7 +121,7 @@ class Confirming(commands.Cog):
             await fail(interaction, "the answer to a question", error)
 
     async def _take(self, press: discord.Interaction[Any], pressed: str) -> None:
-        # First: the database may be locked for longer than Discord waits for an answer.
+        # First, as in `ask`.
         await press.response.defer()
         question_id, _, answer = pressed.partition(":")
         question = await self._questions.find(question_id)
@@ -179,10 +184,3 @@ def _buttons(confirmation: Confirmation, question_id: str) -> discord.ui.View:
     # Ended before it is sent: discord.py would keep each view; one listener takes all presses.
     view.stop()
     return view
-
-
-async def _show(interaction: discord.Interaction[Any], text: str, view: discord.ui.View) -> None:
-    if interaction.response.is_done():
-        await interaction.edit_original_response(content=text, view=view, allowed_mentions=NO_MENTIONS)
-    else:
-        await interaction.response.send_message(text, view=view, ephemeral=True, allowed_mentions=NO_MENTIONS)

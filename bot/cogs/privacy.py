@@ -82,7 +82,6 @@ class Privacy(commands.Cog):
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
     async def forget(self, interaction: discord.Interaction[Any], where: Literal["here", "everywhere"]) -> None:
         """Ask, and then forget a person."""
-        await interaction.response.defer(ephemeral=True, thinking=True)
         is_here = where == "here"
         confirmation = Confirmation(
             text=words.forget_here_question() if is_here else words.forget_everywhere_question(),
